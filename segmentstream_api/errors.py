@@ -1,0 +1,148 @@
+"""Every exception of ours, with its fields. `problems.py` turns the refusals into HTTP."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class SegmentStreamError(Exception):
+    """The root of the tree: everything this package raises on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a configuration: where it stands and what would be right."""
+
+    place: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.detail}"
+
+
+class ConfigError(SegmentStreamError):
+    """The configuration cannot be served; `problems` holds all of them at once."""
+
+    def __init__(self, source: str, problems: list[Problem]) -> None:
+        super().__init__("\n".join([f"{source} is not usable:", *(f"  {p}" for p in problems)]))
+        self.source = source
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One place where a document breaks its schema. `pointer` is a JSON Pointer (RFC 6901)."""
+
+    pointer: str
+    detail: str
+
+
+class Refused(SegmentStreamError):
+    """A request that is answered 4xx. `code` is stable and for machines, `detail` for people."""
+
+    status = 400
+    code = "bad_request"
+    title = "The request cannot be accepted"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class Unauthorized(Refused):
+    """No usable API token. One and the same for every cause, so nobody learns which."""
+
+    status = 401
+    code = "unauthorized"
+    title = "A valid API token is required"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Send the header 'Authorization: Basic <base64 of your API token and a colon>'."
+        )
+
+
+class WrongContentType(Refused):
+    code = "content_type"
+    title = "The Content-Type is not application/json"
+
+
+class WrongContentEncoding(Refused):
+    code = "content_encoding"
+    title = "The body must not be compressed"
+
+
+class WrongLength(Refused):
+    code = "content_length"
+    title = "The body is not as long as announced"
+
+
+class TooLarge(Refused):
+    code = "too_large"
+    title = "The body is too large"
+
+
+class InvalidJson(Refused):
+    code = "invalid_json"
+    title = "The body is not valid JSON"
+
+
+class InvalidEvent(Refused):
+    """The document breaks its schema; `violations` names every place."""
+
+    code = "invalid_event"
+    title = "The event does not match the schema"
+
+    def __init__(self, violations: list[Violation]) -> None:
+        count = len(violations)
+        super().__init__(
+            f"{count} violation{'s' if count > 1 else ''} of schemas/track.json; see errors."
+        )
+        self.violations = tuple(violations)
+
+
+class StoreUnavailable(SegmentStreamError):
+    """The store cannot take the event now and kept nothing of it; worth trying again."""
+
+    def __init__(self, reason: str, retry_after_seconds: int = 5) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.retry_after_seconds = retry_after_seconds
+
+
+class StoreUnusable(SegmentStreamError):
+    """The store must not be opened at all: damaged, replaced, or not one of ours."""
+
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(f"{place}: {reason}")
+        self.place = place
+        self.reason = reason
+
+
+class CommandError(SegmentStreamError):
+    """A command cannot do what it was asked; the message tells whoever asked what would help."""
+
+
+class DestinationUnusable(SegmentStreamError):
+    """A destination cannot work until its operator has mended something; `reason` says what."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class UnknownDestinationType(SegmentStreamError):
+    """No destination of this type is registered; the message lists the known ones."""
+
+    def __init__(self, type_name: str, known: list[str]) -> None:
+        super().__init__(f"unknown destination type {type_name!r}; known: {', '.join(known)}")
+        self.type_name = type_name
+        self.known = tuple(known)
+
+
+class DuplicateDestinationType(SegmentStreamError):
+    """Two packages want the same destination type; neither is preferred."""
+
+    def __init__(self, type_name: str, first: str, second: str) -> None:
+        super().__init__(f"destination type {type_name!r} is claimed by {first} and by {second}")
+        self.type_name = type_name

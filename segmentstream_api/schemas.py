@@ -1,0 +1,94 @@
+"""The schemas of `schemas/*.json`: where they are, and in which places a document breaks one."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cached_property
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+from jsonschema import Draft202012Validator, FormatChecker
+
+from segmentstream_api.errors import InvalidEvent, Violation
+from segmentstream_api.instant import parse_instant
+from segmentstream_api.violations import explained
+
+MAX_VIOLATIONS = 50  # ours: nobody reads more, and it bounds the work for a hostile document
+
+# The pattern of sentAt. Python's own parser takes more than this, and more with every version.
+ISO_8601 = (
+    r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
+    r"(?:[Tt](?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]+)?)?"
+    r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)?)?"
+)
+_ISO_8601 = re.compile(ISO_8601)
+ISO_8601_FORMAT = "iso-8601"
+_FORMATS = FormatChecker(formats=())
+
+
+def schema_folder(package: Path = Path(__file__).parent) -> Path:
+    """Where the schemas are: inside an installed package, or at the top of a checkout."""
+    installed = package / "data" / "schemas"
+    return installed if installed.is_dir() else package.parent / "schemas"
+
+
+def load_schema(name: str) -> dict[str, Any]:
+    """The schema in the file `name`, relative to the schema folder."""
+    schema: dict[str, Any] = json.loads((schema_folder() / name).read_text("utf-8"))
+    return schema
+
+
+@_FORMATS.checks(ISO_8601_FORMAT)
+def _is_iso_8601(value: object) -> bool:
+    """Whether it is no string at all, or one that names a moment."""
+    if not isinstance(value, str):
+        return True
+    try:
+        return bool(_ISO_8601.fullmatch(value) and parse_instant(value))
+    except ValueError:
+        return False
+
+
+class Contract:
+    """A schema that documents are held against; built once, used by every thread."""
+
+    def __init__(self, schema: dict[str, Any]) -> None:
+        """Raises jsonschema's SchemaError if it is no schema (draft 2020-12)."""
+        Draft202012Validator.check_schema(schema)
+        self._schema = schema
+        self._explaining = Draft202012Validator(schema, format_checker=_FORMATS)
+
+    @classmethod
+    def load(cls, name: str) -> Contract:
+        return cls(load_schema(name))
+
+    def check(self, document: Any) -> None:
+        """Raises InvalidEvent with what `violations` finds."""
+        if not self._deciding.is_valid(document):
+            violations = self.violations(document)
+            if violations:
+                raise InvalidEvent(violations)
+
+    @cached_property
+    def _deciding(self) -> jsonschema_rs.Validator:
+        """Decides in a fiftieth of the time; what it refuses, jsonschema explains."""
+        return jsonschema_rs.validator_for(
+            self._schema, validate_formats=True, formats={ISO_8601_FORMAT: _is_iso_8601}
+        )
+
+    def violations(self, document: Any) -> list[Violation]:
+        """Every place that is wrong, by pointer, at most `MAX_VIOLATIONS`.
+
+        The details say what is allowed and what kind of value was found, never the value.
+        `x-violation` in a schema replaces the sentence, and its `pointer` the place, of the
+        errors of that subschema's own keywords.
+        """
+        found: set[Violation] = set()
+        for error in self._explaining.iter_errors(document):
+            found.update(explained(error))
+            if len(found) >= MAX_VIOLATIONS:
+                break
+        return sorted(found, key=attrgetter("pointer", "detail"))[:MAX_VIOLATIONS]
