@@ -1,0 +1,181 @@
+"""The embedded store: the standard library's SQLite, one transaction for many events."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
+
+from segmentstream_api.errors import SegmentStreamError
+from segmentstream_api.event import Event
+from segmentstream_api.store import sqlite_accept, sqlite_dead_letters, sqlite_outbox
+from segmentstream_api.store.base import (
+    DeadLetter,
+    DeadLetterFilter,
+    DestinationState,
+    DestinationStats,
+    OutboxRow,
+    Receipt,
+    Settlement,
+    Store,
+)
+from segmentstream_api.store.sqlite_file import SqliteFile
+from segmentstream_api.store.sqlite_stats import read_stats
+
+log = logging.getLogger(__name__)
+
+Element = TypeVar("Element")
+
+
+class SqliteStore(Store):
+    """See `Store`. `clock` is the wall clock, Unix seconds."""
+
+    def __init__(
+        self,
+        file: SqliteFile,
+        *,
+        dedup_window_seconds: float,
+        retry_for_seconds: float,
+        dead_letters_for_seconds: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._file = file
+        self._dedup_window_seconds = dedup_window_seconds
+        self._retry_for_seconds = retry_for_seconds
+        self._dead_letters_for_seconds = dead_letters_for_seconds
+        self._clock = clock
+        self._settlements: deque[Settlement] = deque()
+        self._states: deque[tuple[str, DestinationState]] = deque()
+
+    def exists(self) -> bool:
+        return self._file.exists()
+
+    def open(self) -> None:
+        self._file.open()
+
+    def check(self) -> None:
+        self._file.check_pages()
+        with self._file.writing():
+            pass
+        self._file.require_space()
+
+    def recall(self, event: Event) -> Receipt | None:
+        if event.fingerprint is None:
+            return None
+        with self._file.reading() as reader:
+            fingerprint = sqlite_accept.find_seen(reader, [event.key], self._clock()).get(event.key)
+        return None if fingerprint is None else sqlite_accept.seen_receipt(event, fingerprint)
+
+    def accept_all(
+        self, events: Sequence[tuple[Event, Mapping[str, float]]], *, waited_seconds: float = 0.0
+    ) -> list[Receipt]:
+        self._file.require_space()
+        return self._commit(events, waited_seconds)
+
+    def settle(self, settlements: Iterable[Settlement]) -> None:
+        self._settlements.extend(settlements)
+
+    def note(self, destination: str, state: DestinationState) -> None:
+        self._states.append((destination, state))
+
+    def flush(self) -> None:
+        if self._settlements or self._states:
+            self._commit([], 0.0)
+
+    def claim(
+        self, destination: str, *, limit: int, lease_seconds: float, probe: bool = False
+    ) -> Sequence[OutboxRow]:
+        with self._file.reading() as reader:
+            if not sqlite_outbox.any_due(reader, destination, self._now_ms(), probe=probe):
+                return []  # the usual case must not cost a transaction
+        with self._file.writing() as writer:
+            now_ms = self._now_ms()  # now, and not before it waited: a lease is short
+            return sqlite_outbox.lease(
+                writer,
+                destination,
+                now_ms=now_ms,
+                lease_ms=now_ms + int(lease_seconds * 1000),
+                limit=limit,
+                probe=probe,
+            )
+
+    def release(self, destination: str) -> None:
+        with self._file.writing() as writer:
+            sqlite_outbox.make_due(writer, destination, self._now_ms())
+
+    def mend_clock(self) -> None:
+        with self._file.reading() as reader:
+            if not sqlite_outbox.any_from_the_future(reader, self._now_ms()):
+                return
+        with self._file.writing() as writer:
+            count = sqlite_outbox.make_future_rows_due(writer, self._now_ms())
+        log.warning("the clock was set back; deliveries made due now: %d", count)
+
+    def dead_letters(self, wanted: DeadLetterFilter, limit: int) -> Sequence[DeadLetter]:
+        with self._file.reading() as reader:
+            return sqlite_dead_letters.find_dead_letters(reader, wanted, limit)
+
+    def count_dead_letters(self, wanted: DeadLetterFilter) -> int:
+        with self._file.reading() as reader:
+            return sqlite_dead_letters.count_dead_letters(reader, wanted)
+
+    def replay(self, letters: Sequence[DeadLetter]) -> int:
+        with self._file.writing() as writer:
+            return sqlite_dead_letters.replay_dead_letters(writer, letters, self._now_ms())
+
+    def drop(self, letters: Sequence[DeadLetter]) -> int:
+        with self._file.writing() as writer:
+            return sqlite_dead_letters.drop_dead_letters(writer, letters)
+
+    def prune(self, destinations: Sequence[str], *, limit: int) -> int:
+        now_ms = self._now_ms()
+        with self._file.writing() as writer:
+            return sqlite_dead_letters.prune(
+                writer,
+                destinations,
+                now_ms=now_ms,
+                accepted_before_ms=now_ms - int(self._retry_for_seconds * 1000),
+                died_before_ms=now_ms - int(self._dead_letters_for_seconds * 1000),
+                limit=limit,
+            )
+
+    def stats(self) -> Mapping[str, DestinationStats]:
+        with self._file.reading() as reader:
+            return read_stats(reader)
+
+    def close(self) -> None:
+        try:
+            self.flush()
+        except SegmentStreamError as error:
+            log.warning("the last settlements were not written: %s", error)
+        self._file.close()
+
+    def _commit(
+        self, events: Sequence[tuple[Event, Mapping[str, float]]], waited_seconds: float
+    ) -> list[Receipt]:
+        """One transaction for all of them, and for what was settled since the last one."""
+        settlements = _take_all(self._settlements)
+        states = _take_all(self._states)
+        try:
+            with self._file.writing(waited_seconds) as writer:
+                now = self._clock()
+                receipts = sqlite_accept.insert_events(
+                    writer, events, now=now, remember_until=now + self._dedup_window_seconds
+                )
+                sqlite_outbox.settle(writer, settlements, int(now * 1000))
+                sqlite_outbox.write_states(writer, states)
+        except BaseException:
+            self._settlements.extendleft(reversed(settlements))
+            self._states.extendleft(reversed(states))
+            raise
+        return receipts
+
+    def _now_ms(self) -> int:
+        return int(self._clock() * 1000)
+
+
+def _take_all(queue: deque[Element]) -> list[Element]:
+    """What is in the queue now; what others append meanwhile stays for the next time."""
+    return [queue.popleft() for _ in range(len(queue))]
