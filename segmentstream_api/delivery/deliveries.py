@@ -1,0 +1,65 @@
+"""Every lane with its redelivery, and the store's housekeeping: what runs in the background."""
+
+from __future__ import annotations
+
+import logging
+
+from segmentstream_api.config import Settings
+from segmentstream_api.delivery.housekeeping import Housekeeping
+from segmentstream_api.delivery.lane import Lane
+from segmentstream_api.delivery.redelivery import Redelivery
+from segmentstream_api.delivery.schedule import Schedule
+from segmentstream_api.errors import SegmentStreamError
+from segmentstream_api.store.base import Store
+
+log = logging.getLogger(__name__)
+
+
+class Deliveries:
+    """Made before a fork, started after it. `lanes` are by destination name."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        delivery = settings.delivery
+        schedule = Schedule(retry_for_seconds=delivery.retry_for_seconds)
+        self.lanes = {
+            each.name: Lane(
+                each.build(),
+                store=store,
+                schedule=schedule,
+                concurrency=delivery.concurrency,
+                most_pushes=delivery.most_waiting_requests,
+                rename=each.rename,
+            )
+            for each in settings.destinations
+        }
+        self._store = store
+        self._redeliveries = {name: Redelivery(lane, store) for name, lane in self.lanes.items()}
+        self._housekeeping = Housekeeping(store, list(self.lanes))
+
+    def start(self) -> None:
+        """Opens the store and starts the threads, in the process that shall have them.
+
+        A store that cannot be opened now is opened when it can: events get 503 until then.
+        """
+        try:
+            self._store.open()
+        except SegmentStreamError as error:  # one worker's trouble must not end the others
+            log.error("the store cannot take events yet: %s", error)
+        self._housekeeping.start()
+        for redelivery in self._redeliveries.values():
+            redelivery.start()
+
+    def wake(self, lane: Lane) -> None:
+        """The lane has something due now."""
+        self._redeliveries[lane.name].wake()
+
+    def stop(self) -> None:
+        """Finishes what is being sent, hands back the rest, and writes it all down."""
+        for redelivery in self._redeliveries.values():
+            redelivery.stop()
+        for redelivery in self._redeliveries.values():
+            redelivery.join()
+        for lane in self.lanes.values():
+            lane.close()
+        self._housekeeping.stop()
+        self._store.close()

@@ -1,0 +1,271 @@
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+from prometheus_client import REGISTRY
+
+from segmentstream_api.destinations.base import Delivered, Retry
+from segmentstream_api.errors import StoreUnavailable
+from segmentstream_api.intake import Intake
+from segmentstream_api.store.base import Acceptance
+from segmentstream_api.store.sqlite import SqliteStore
+from segmentstream_api.store.sqlite_file import SqliteFile
+from tests.fakes import (
+    A_DAY,
+    Clock,
+    FakeDestination,
+    FakeLocalDestination,
+    Gate,
+    a_lane,
+    always,
+    an_event,
+    an_event_without_hit_id,
+)
+
+
+class Everything:
+    """A routing by which every event goes to every lane, but for `nobody`."""
+
+    def __init__(self, lanes):
+        self._lanes = lanes
+
+    def lanes(self, event):
+        return [] if event.project == "nobody" else self._lanes
+
+
+class Service:
+    """An intake before fake destinations."""
+
+    def __init__(self, path):
+        self.clock = Clock()
+        self.store = SqliteStore(
+            SqliteFile(path, floor_bytes=0, wait_for_lock_seconds=0.1),
+            dedup_window_seconds=A_DAY,
+            retry_for_seconds=A_DAY,
+            dead_letters_for_seconds=A_DAY,
+            clock=self.clock,
+        )
+        self.store.open()
+        self.crm = FakeDestination("crm")
+        self.archive = FakeLocalDestination("archive")
+        self.lanes = [
+            a_lane(destination, self.store, self.clock, most_pushes=2)
+            for destination in (self.crm, self.archive)
+        ]
+        self.woken: list[str] = []
+        self.intake = Intake(
+            self.store,
+            Everything(self.lanes),  # type: ignore[arg-type]  # all that the intake asks of it
+            push_budget_seconds=20.0,
+            wake=lambda lane: self.woken.append(lane.name),
+        )
+        self.take = self.intake.take
+
+    def waiting(self):
+        self.store.flush()
+        return {name: stats.waiting for name, stats in self.store.stats().items()}
+
+    def due(self, destination):
+        """What anybody may send now."""
+        self.store.flush()
+        return list(self.store.claim(destination, limit=100, lease_seconds=25))
+
+    def free_places(self):
+        crm = self.lanes[0]
+        count = next(taken for taken in range(9) if not crm.reserve())
+        for _ in range(count):
+            crm.cancel()
+        return count
+
+    def close(self):
+        for lane in self.lanes:
+            lane.close()
+        self.store.close()
+
+
+@pytest.fixture
+def start(tmp_path):
+    made = []
+
+    def start():
+        made.append(Service(tmp_path / "store.db"))
+        return made[-1]
+
+    yield start
+    for service in made:
+        service.close()
+
+
+@pytest.fixture
+def service(start):
+    return start()
+
+
+def counted(acceptance):
+    labels = {"acceptance": acceptance}
+    return REGISTRY.get_sample_value("segmentstream_events_total", labels) or 0
+
+
+def test_a_new_event_is_delivered_to_every_destination_within_the_request(service):
+    assert service.take(an_event()) is Acceptance.NEW
+    assert len(service.crm.keys) == len(service.archive.keys) == 1
+    assert service.waiting() == {}
+
+
+def test_all_destinations_get_the_same_key_and_body(service):
+    event = an_event()
+    service.take(event)
+    assert service.crm.keys == service.archive.keys == [event.key.hex()]
+
+
+def test_a_duplicate_is_acknowledged_and_sent_to_nobody(service):
+    service.take(an_event("h-1"))
+    assert service.take(an_event("h-1")) is Acceptance.DUPLICATE
+    assert len(service.crm.keys) == len(service.archive.keys) == 1
+
+
+def test_a_conflict_is_acknowledged_sent_to_nobody_and_logged_without_its_hit_id(service, caplog):
+    service.take(an_event("canary-1", context={"ip": "1"}))
+    assert service.take(an_event("canary-1", context={"ip": "2"})) is Acceptance.CONFLICT
+    assert len(service.crm.keys) == 1
+    assert "project shop: a hit id came again with another body" in caplog.text
+    assert "canary-1" not in caplog.text
+
+
+def test_events_without_hit_id_are_all_delivered(service):
+    for _ in range(2):
+        assert service.take(an_event_without_hit_id()) is Acceptance.NEW
+    assert len(service.crm.batches) == 2
+
+
+def test_an_event_for_nobody_is_acknowledged_and_remembered(service):
+    assert service.take(an_event("h-1", project="nobody")) is Acceptance.NEW
+    assert service.take(an_event("h-1", project="nobody")) is Acceptance.DUPLICATE
+    assert service.crm.keys == []
+
+
+def test_every_acknowledgement_is_counted(service):
+    before = [counted(each.value) for each in Acceptance]
+    service.take(an_event("h-1"))
+    service.take(an_event("h-1"))
+    service.take(an_event("h-1", context={"ip": "1"}))
+    assert [counted(each.value) for each in Acceptance] == [count + 1 for count in before]
+
+
+def test_it_is_acknowledged_whatever_its_destinations_answer(service):
+    service.crm.answer = always(Retry("HTTP 503"))
+    assert service.take(an_event()) is Acceptance.NEW
+    assert service.waiting() == {"crm": 1}
+
+
+def test_it_is_safe_before_anything_is_sent(service):
+    seen = []
+
+    def look(batch):
+        seen.append(service.store.recall(an_event("h-1")))
+        return [Delivered()]
+
+    service.crm.answer = look
+    service.take(an_event("h-1"))
+    assert seen[0].acceptance is Acceptance.DUPLICATE
+
+
+def test_a_destination_whose_breaker_is_open_costs_nothing_and_loses_nothing(service):
+    service.crm.answer = always(Retry("HTTP 503"))
+    for _ in range(5):
+        service.take(an_event())
+    assert service.woken == []
+    service.take(an_event("h-6"))
+    assert len(service.crm.keys) == 5
+    assert len(service.archive.keys) == 6
+    assert service.woken == ["crm"]
+    assert [row.key for row in service.due("crm")] == [an_event("h-6").key]
+
+
+def test_beyond_the_limit_of_waiting_requests_events_are_left_to_redelivery(service):
+    gate = Gate()
+
+    def hang(batch):
+        gate.pass_through()
+        return [Delivered()]
+
+    service.crm.answer = hang
+    impatient = Intake(
+        service.store,
+        Everything(service.lanes),  # type: ignore[arg-type]  # as above
+        push_budget_seconds=0.01,
+        wake=lambda lane: service.woken.append(lane.name),
+    )
+    for number in range(5):
+        impatient.take(an_event(f"h-{number}"))
+    assert len(service.archive.keys) == 5
+    assert service.woken == ["crm"] * 3
+    due = {row.key for row in service.due("crm")}
+    assert due == {an_event(f"h-{number}").key for number in (2, 3, 4)}
+    gate.open()
+    service.lanes[0].close()
+    assert service.waiting() == {"crm": 3}
+
+
+def test_a_push_that_goes_on_after_the_budget_is_nobody_elses_to_send(service):
+    gate = Gate()
+
+    def hang(batch):
+        gate.pass_through()
+        return [Delivered()]
+
+    service.crm.answer = hang
+    impatient = Intake(
+        service.store,
+        Everything(service.lanes),  # type: ignore[arg-type]  # as above
+        push_budget_seconds=0.01,
+        wake=service.woken.append,
+    )
+    impatient.take(an_event())
+    assert service.due("crm") == []
+    gate.open()
+    service.lanes[0].close()
+    assert service.waiting() == {}
+
+
+class TestWhenTheStoreIsUnavailable:
+    @pytest.fixture
+    def lock(self, service, tmp_path):
+        connection = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+        connection.execute("BEGIN IMMEDIATE")
+        yield connection
+        connection.close()
+
+    def test_the_event_is_refused_sent_to_nobody_and_its_retry_is_new(self, service, lock):
+        with pytest.raises(StoreUnavailable):
+            service.take(an_event("h-1"))
+        assert service.crm.keys == service.archive.keys == []
+        lock.execute("COMMIT")
+        assert service.take(an_event("h-1")) is Acceptance.NEW
+        assert len(service.crm.keys) == len(service.archive.keys) == 1
+
+    def test_no_place_is_lost(self, service, lock):
+        for _ in range(3):
+            with pytest.raises(StoreUnavailable):
+                service.take(an_event())
+        assert service.free_places() == 2
+
+    def test_a_duplicate_is_acknowledged_all_the_same_by_every_worker(self, service, start, lock):
+        other = start()
+        lock.execute("COMMIT")
+        service.take(an_event("h-1"))
+        lock.execute("BEGIN IMMEDIATE")
+        for worker in (service, other):
+            assert worker.take(an_event("h-1")) is Acceptance.DUPLICATE
+            assert worker.take(an_event("h-1", context={"ip": "1"})) is Acceptance.CONFLICT
+
+
+def test_a_duplicate_of_what_another_worker_took_goes_to_nobody_and_takes_no_place(start):
+    worker, other = start(), start()
+    worker.take(an_event("h-1"))
+    for _ in range(5):
+        assert other.take(an_event("h-1")) is Acceptance.DUPLICATE
+    assert other.take(an_event("h-1", context={"ip": "1"})) is Acceptance.CONFLICT
+    assert other.crm.keys == other.archive.keys == []
+    assert other.free_places() == 2
