@@ -1,0 +1,124 @@
+"""How gunicorn runs the service: every setting with its unit and its reason.
+
+`segmentstream-api serve` starts gunicorn with this file. The environment variables named here
+change a setting; GUNICORN_CMD_ARGS and the arguments of `serve` go over everything. What the
+service does with events stands in segmentstream.toml instead.
+"""
+
+import os
+from typing import Any
+from urllib.parse import quote
+
+from gunicorn import glogging
+
+from segmentstream_api import serving
+
+
+def whole_number(name: str, default: int, least: int = 1) -> int:
+    """The environment variable `name`, or `default` if it is unset or empty."""
+    text = os.environ.get(name) or str(default)
+    if not (text.isascii() and text.isdigit() and int(text) >= least):
+        raise SystemExit(f"{name} is {text!r}; allowed is a whole number from {least} up.")
+    return int(text)
+
+
+def usable_cores() -> int:
+    """The cores this process may use: a container or taskset may have taken some away."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Logger(glogging.Logger):
+    """gunicorn's logger, careful with what strangers send."""
+
+    def atoms(self, resp: Any, req: Any, environ: Any, request_time: Any) -> dict[str, Any]:
+        """Encodes the path again: decoded, a `%0A` in it lets anybody write lines of his own."""
+        found = super().atoms(resp, req, environ, request_time)
+        found["U"] = quote(found["U"] or "-", encoding="latin-1")
+        return found
+
+
+wsgi_app = "segmentstream_api.wsgi:application"
+
+# Address and port, `unix:/path`, or several of them with commas. Only this machine by default:
+# TLS, slow clients and the world are the business of the proxy in front.
+bind = os.environ.get("SEGMENTSTREAM_BIND") or "127.0.0.1:8000"
+
+# Connections that the kernel holds while all workers are busy (it caps this at somaxconn).
+# gunicorn's default: enough for the second or two that a reload may take.
+backlog = whole_number("SEGMENTSTREAM_BACKLOG", 2048)
+
+# Processes. One per core uses the machine; two at least, so that one still answers while the
+# other starts anew.
+workers = whole_number("WEB_CONCURRENCY", max(2, usable_cores()))
+
+# gunicorn's `gthread` with the contract's answer to what is not HTTP. Threads, because requests
+# wait for the disk and for destinations, and because those that wait at the same time share one
+# commit and travel to a destination together.
+worker_class = "segmentstream_api.worker.Worker"
+
+# Requests at work in each worker. More make larger commits but hold more memory and wait longer
+# for one another; 16 gave the most requests a second on two cores.
+threads = whole_number("SEGMENTSTREAM_THREADS", 16)
+
+# Connections per worker, those between two requests included; they cost no thread.
+worker_connections = whole_number("SEGMENTSTREAM_WORKER_CONNECTIONS", 1000)
+
+# The HTTP parser. `auto` takes the one in C where the extra `fast` is installed, else the slower
+# one in Python; `python` always takes the latter.
+http_parser = os.environ.get("SEGMENTSTREAM_HTTP_PARSER") or "auto"
+
+# Seconds that a worker's main loop may stand still before the worker is killed. Request threads
+# do not count: a slow destination is bounded by delivery.push_budget_seconds, not by this.
+timeout = whole_number("SEGMENTSTREAM_TIMEOUT_SECONDS", 30)
+
+# Seconds that requests at work get at a stop or reload. Far more than the push budget, so that
+# every event taken is answered; a supervisor's own stop timeout must be longer.
+graceful_timeout = whole_number("SEGMENTSTREAM_GRACEFUL_TIMEOUT_SECONDS", 30)
+
+# Seconds that an idle connection is kept. Longer than the 60 s after which nginx and the usual
+# load balancers drop theirs: whoever closes first must be the proxy, or it sends a POST into a
+# connection just closed, may not repeat it, and answers 502. At a stop gunicorn waits 2 s at most.
+keepalive = whole_number("SEGMENTSTREAM_KEEPALIVE_SECONDS", 75, least=0)
+
+# Bytes of the request line, number of headers, bytes of one header: gunicorn's defaults, stated
+# because the proxy in front must not allow more.
+limit_request_line = 4094
+limit_request_fields = 100
+limit_request_field_size = 8190
+
+# Peers, with commas, that may say `X-Forwarded-Proto`: a proxy on this machine. Never `*`.
+forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS") or "127.0.0.1,::1"
+
+# A header with an underscore is dropped, so it cannot pass for the one with a hyphen.
+header_map = "drop"
+
+# The access log's file, `-` for standard output. Off by default: the proxy has one, and the
+# metrics count every answer.
+accesslog = os.environ.get("SEGMENTSTREAM_ACCESS_LOG") or None
+
+# Peer, method, path, status, bytes and milliseconds. Never %(u)s, which is the Basic user name and
+# so the API token; never %(r)s, %(q)s or %(f)s, which hold a query string.
+access_log_format = '%(h)s "%(m)s %(U)s" %(s)s %(B)s %(M)sms'
+
+logger_class = Logger
+errorlog = "-"  # standard error: whoever started the service keeps it
+loglevel = os.environ.get("SEGMENTSTREAM_LOG_LEVEL") or "info"
+
+# Workers touch a file to show that they live. On a disk that hangs they would be killed for it;
+# /dev/shm is memory.
+if os.access("/dev/shm", os.W_OK):  # noqa: S108 - gunicorn makes the file with mkstemp
+    worker_tmp_dir = "/dev/shm"  # noqa: S108 - as above
+
+# Every worker builds its own application: database connections and locks must not cross a fork.
+preload_app = False
+
+# No control socket: all servers of a user would share one path, and signals do the same.
+control_socket_disable = True
+
+on_starting = serving.on_starting
+on_reload = serving.on_reload
+when_ready = serving.when_ready
+post_worker_init = serving.post_worker_init
+worker_exit = serving.worker_exit

@@ -1,0 +1,53 @@
+"""The whole architecture on one screen: who is made of what, and who talks to whom."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import falcon
+
+from segmentstream_api.auth import Authenticator
+from segmentstream_api.config import Settings
+from segmentstream_api.delivery.deliveries import Deliveries
+from segmentstream_api.intake import Intake
+from segmentstream_api.problems import add_handlers
+from segmentstream_api.resources import AllowedMethods, Track
+from segmentstream_api.routing import Routing
+from segmentstream_api.schemas import Contract
+from segmentstream_api.store.base import Store
+from segmentstream_api.store.sqlite import SqliteStore
+from segmentstream_api.store.sqlite_file import SqliteFile
+
+
+class Application(falcon.App[Any, Any]):
+    """The WSGI application, with what runs behind it."""
+
+    def __init__(self, deliveries: Deliveries, track: Track) -> None:
+        super().__init__(middleware=[AllowedMethods()])
+        self.deliveries = deliveries
+        add_handlers(self)
+        self.add_route("/track", track)
+
+
+def create_store(settings: Settings) -> Store:
+    """The configured store, not opened yet."""
+    return SqliteStore(
+        SqliteFile(settings.store.path, floor_bytes=settings.store.disk_floor_bytes),
+        dedup_window_seconds=settings.store.dedup_window_seconds,
+        retry_for_seconds=settings.delivery.retry_for_seconds,
+        dead_letters_for_seconds=settings.delivery.keep_dead_letters_seconds,
+    )
+
+
+def create_app(settings: Settings) -> Application:
+    """The service for these settings. Opens nothing and starts no thread."""
+    store = create_store(settings)
+    deliveries = Deliveries(settings, store)
+    intake = Intake(
+        store,
+        Routing(settings, deliveries.lanes),
+        push_budget_seconds=settings.delivery.push_budget_seconds,
+        wake=deliveries.wake,
+    )
+    track = Track(Authenticator(settings.projects), Contract.load("track.json"), intake)
+    return Application(deliveries, track)

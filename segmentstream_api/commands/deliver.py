@@ -1,0 +1,75 @@
+"""`segmentstream-api deliver`: the redelivery as a process of its own, beside the service."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+
+from segmentstream_api.app import create_store
+from segmentstream_api.commands.arguments import (
+    Subparsers,
+    add_command,
+    add_config_option,
+    read_settings,
+)
+from segmentstream_api.delivery.deliveries import Deliveries
+from segmentstream_api.errors import SegmentStreamError
+from segmentstream_api.serving import log_to_stderr
+
+log = logging.getLogger(__name__)
+
+_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    parser = add_command(
+        subparsers,
+        "deliver",
+        summary="Send what waits for the destinations, without taking events.",
+        description="The service does this itself. Run it beside the service to work off a long"
+        " backlog faster, or without the service to deliver what is left; any number of them work"
+        " together.\n\nIt stops on Ctrl-C or SIGTERM, once what it is sending is done. SIGHUP"
+        " makes it read its configuration again.",
+        example="segmentstream-api deliver",
+        run=run,
+    )
+    add_config_option(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    log_to_stderr(os.environ.get("SEGMENTSTREAM_LOG_LEVEL") or "info")
+    # Threads inherit the mask, so that no signal interrupts them: the main thread takes them all.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        deliveries = _start(args)
+        while signal.sigwait(_SIGNALS) == signal.SIGHUP:
+            deliveries = _restarted(args, deliveries)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)  # a second Ctrl-C ends it at once
+    log.info("stopping when what is being sent is done")
+    deliveries.stop()
+    return 0
+
+
+def _start(args: argparse.Namespace) -> Deliveries:
+    """Raises ConfigError, StoreUnusable or StoreUnavailable, and then nothing runs."""
+    settings = read_settings(args)
+    store = create_store(settings)
+    store.open()
+    deliveries = Deliveries(settings, store)
+    deliveries.start()
+    log.info("delivering as %s says, to: %s", settings.source, ", ".join(deliveries.lanes))
+    return deliveries
+
+
+def _restarted(args: argparse.Namespace, before: Deliveries) -> Deliveries:
+    """The new one starts first: leases keep the two apart, and a fault leaves the old one."""
+    try:
+        deliveries = _start(args)
+    except SegmentStreamError as error:
+        log.error("the configuration was not reloaded; the one before stays. %s", error)
+        return before
+    before.stop()
+    return deliveries

@@ -1,0 +1,103 @@
+"""Exceptions → HTTP, in one place. Bodies are RFC 9457 `application/problem+json`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import traceback
+from typing import Any
+
+import falcon
+
+from segmentstream_api import metrics
+from segmentstream_api.errors import (
+    InvalidEvent,
+    Refused,
+    StoreUnavailable,
+    StoreUnusable,
+    Unauthorized,
+)
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+_HTTP_CODES = {
+    falcon.HTTPNotFound: ("not_found", "There is nothing at this path; events go to POST /track."),
+    falcon.HTTPMethodNotAllowed: ("method_not_allowed", "The header Allow names the methods."),
+}
+
+
+def add_handlers(app: falcon.App[Any, Any]) -> None:
+    """Makes `app` answer every exception with a problem document."""
+    app.add_error_handler(Exception, _unexpected)
+    app.add_error_handler(falcon.HTTPError, _http_error)
+    app.add_error_handler(StoreUnavailable, _unavailable)
+    app.add_error_handler(StoreUnusable, _unavailable)
+    app.add_error_handler(Refused, _refused)
+
+
+def _refused(_req: falcon.Request, resp: falcon.Response, error: Refused, _params: object) -> None:
+    extra: dict[str, Any] = {}
+    pointers: list[str] = []
+    if isinstance(error, InvalidEvent):
+        extra["errors"] = [
+            {"pointer": violation.pointer, "detail": violation.detail}
+            for violation in error.violations
+        ]
+        pointers = [violation.pointer for violation in error.violations]
+    if isinstance(error, Unauthorized):
+        resp.set_header("WWW-Authenticate", 'Basic realm="SegmentStream"')
+    metrics.refusal(error.code)
+    log.info("refused: %s %s", error.code, " ".join(pointers))
+    _answer(resp, error.status, error.code, error.title, error.detail, **extra)
+
+
+def _unavailable(
+    _req: falcon.Request,
+    resp: falcon.Response,
+    error: StoreUnavailable | StoreUnusable,
+    _params: object,
+) -> None:
+    log.error("cannot store events: %s", error)
+    metrics.refusal("unavailable")
+    seconds = getattr(error, "retry_after_seconds", 30)
+    resp.set_header("Retry-After", str(seconds))
+    _answer(
+        resp,
+        503,
+        "unavailable",
+        "The event cannot be stored now",
+        "Nothing of it was kept. Send it again, with the same hitId, after Retry-After seconds.",
+    )
+
+
+def _http_error(
+    _req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError, _params: object
+) -> None:
+    status, code, detail = 400, "bad_request", "The request is malformed."
+    for kind, (known_code, known_detail) in _HTTP_CODES.items():
+        if isinstance(error, kind):
+            status, code, detail = error.status_code, known_code, known_detail
+    for name, value in dict(error.headers or {}).items():
+        resp.set_header(name, value)
+    metrics.refusal(code)
+    _answer(resp, status, code, falcon.code_to_http_status(status).partition(" ")[2], detail)
+
+
+def _unexpected(
+    _req: falcon.Request, resp: falcon.Response, error: Exception, _params: object
+) -> None:
+    """A defect of ours. The log gets its place but not its text, which may quote the event."""
+    place = "".join(traceback.format_tb(error.__traceback__))
+    log.error("a request met a defect: %s\n%s", type(error).__name__, place)
+    metrics.refusal("internal")
+    _answer(resp, 500, "internal", "The service has a defect", "Nothing more can be said here.")
+
+
+def _answer(
+    resp: falcon.Response, status: int, code: str, title: str, detail: str, **extra: Any
+) -> None:
+    resp.status = status
+    resp.content_type = MEDIA_TYPE
+    problem = {"title": title, "status": status, "detail": detail, "code": code, **extra}
+    resp.data = json.dumps(problem, ensure_ascii=False).encode()

@@ -1,0 +1,150 @@
+"""The service under gunicorn: its hooks, called by `gunicorn.conf.py`.
+
+The main process reads the configuration, at the start and at each SIGHUP, and its workers inherit
+what it read: a configuration that became wrong is reported and changes nothing.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from segmentstream_api.app import Application, create_app, create_store
+from segmentstream_api.config import DEFAULT_PATH, Settings, load_settings
+from segmentstream_api.destinations.registry import load_registry
+from segmentstream_api.errors import SegmentStreamError, StoreUnavailable
+from segmentstream_api.hello import hello
+from segmentstream_api.store.base import DestinationState
+
+log = logging.getLogger(__name__)
+
+EXIT_UNUSABLE = 2
+
+_inherited: Settings | None = None
+
+
+def read_settings() -> Settings:
+    """The settings in the file that SEGMENTSTREAM_CONFIG names. Raises ConfigError."""
+    path = Path(os.environ.get("SEGMENTSTREAM_CONFIG") or DEFAULT_PATH)
+    return load_settings(path, environ=os.environ, registry=load_registry())
+
+
+def log_to_stderr(level: str) -> None:
+    """Our own log, in gunicorn's format. A level that does not exist counts as `info`, as there."""
+    logging.basicConfig(
+        level=logging.getLevelNamesMapping().get(level.upper(), logging.INFO),
+        format="[%(asctime)s] [%(process)d] [%(levelname)s] %(message)s",
+    )
+
+
+def build_application() -> Application:
+    """The application for the settings that the main process read last."""
+    return create_app(_inherited or read_settings())
+
+
+def on_starting(server: Any) -> None:
+    """Before anything is bound or forked: whatever cannot work ends here, with exit code 2."""
+    global _inherited  # noqa: PLW0603 - workers inherit memory, there is nothing else to pass
+    log_to_stderr(server.cfg.loglevel)
+    try:
+        _inherited = read_settings()
+        _check_store(_inherited)
+    except SegmentStreamError as error:
+        _refuse(str(error))
+    if not (os.environ.get("LISTEN_FDS") or os.environ.get("GUNICORN_FD")):  # else it is inherited
+        for address in server.cfg.address:
+            _check_port(address)
+
+
+def on_reload(server: Any) -> None:
+    """SIGHUP: new workers get what the file says now, if that can be used."""
+    global _inherited  # noqa: PLW0603 - as above
+    try:
+        _inherited = read_settings()
+    except SegmentStreamError as error:
+        log.error("the configuration was not reloaded; the one before stays. %s", error)
+    else:
+        _take_over(_inherited)
+        log.info("the configuration was reloaded from %s", _inherited.source)
+
+
+def when_ready(server: Any) -> None:
+    """`segmentstream-api serve` greets with a line to paste."""
+    if os.environ.get("SEGMENTSTREAM_HELLO") and _inherited is not None:
+        print(hello(_inherited, server.cfg.address[0]), flush=True)
+
+
+def post_worker_init(worker: Any) -> None:
+    """In the worker, after the fork: opens the store and starts the background threads."""
+    worker.wsgi.deliveries.start()
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """In the worker, after its last request."""
+    application = getattr(worker, "wsgi", None)
+    if application is not None:
+        application.deliveries.stop()
+
+
+def _check_store(settings: Settings) -> None:
+    store = create_store(settings)
+    try:
+        store.check()
+    except StoreUnavailable as error:  # may pass while we serve; until then events get 503
+        log.error("the store cannot take events yet: %s", error)
+    finally:
+        store.close()
+    _take_over(settings)
+
+
+def _take_over(settings: Settings) -> None:
+    """What waits for a destination that is not configured any more is kept, and said.
+
+    Breakers that are noted as open went with the workers that opened them.
+    """
+    store = create_store(settings)
+    closed = DestinationState()
+    try:
+        for name, stats in store.stats().items():
+            if stats.state.breaker != closed.breaker:
+                store.note(name, closed)
+            if stats.waiting and name not in {each.name for each in settings.destinations}:
+                log.warning(
+                    "%d events wait for destination %s, which is not configured; they are kept "
+                    "until it is again",
+                    stats.waiting,
+                    name,
+                )
+    except SegmentStreamError as error:
+        log.error("the store cannot be read: %s", error)
+    finally:
+        store.close()
+
+
+def _check_port(address: Any) -> None:
+    """gunicorn would try a taken port five times and then give up without a word of advice."""
+    if not isinstance(address, tuple):
+        return
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except OSError as error:
+            host, port = address[:2]
+            if error.errno == errno.EADDRINUSE:
+                _refuse(
+                    f"Port {port} on {host} is taken by another program. "
+                    f"Choose another one, for example: --bind {host}:{port + 1000}"
+                )
+            _refuse(f"Cannot listen on {host}:{port}: {error.strerror}")
+
+
+def _refuse(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+    raise SystemExit(EXIT_UNUSABLE)

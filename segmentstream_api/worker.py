@@ -1,0 +1,45 @@
+"""gunicorn's threaded worker, answering what is not even HTTP as the contract answers: 400."""
+
+from __future__ import annotations
+
+import json
+import socket
+from typing import Any
+
+from gunicorn.http import errors as http
+from gunicorn.workers.gthread import ThreadWorker
+
+_NOT_HTTP = (
+    http.ParseException,
+    http.InvalidChunkSize,
+    http.ChunkMissingTerminator,
+    http.InvalidChunkExtension,
+)
+_BODY = json.dumps(
+    {
+        "title": "The request is not valid HTTP",
+        "status": 400,
+        "detail": "The request line, a header or the framing of the body is malformed or too long.",
+        "code": "bad_request",
+    }
+).encode()
+_ANSWER = (
+    b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n"
+    b"Content-Type: application/problem+json\r\nContent-Length: %d\r\n\r\n%b" % (len(_BODY), _BODY)
+)
+
+
+class Worker(ThreadWorker):
+    """Used by `gunicorn.conf.py`."""
+
+    def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
+        """gunicorn would answer in HTML, and some faults of the client with 5xx."""
+        if not isinstance(exc, _NOT_HTTP):
+            super().handle_error(req, client, addr, exc)
+            return
+        # Only the kind: the malformed line itself may be an Authorization header.
+        self.log.warning("refused: not HTTP (%s)", type(exc).__name__)
+        try:
+            client.sendall(_ANSWER)
+        except OSError:
+            self.log.debug("the client did not wait for its answer")

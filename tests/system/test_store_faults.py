@@ -1,0 +1,152 @@
+"""The store cannot write for a while: 503 until it can, and nothing acknowledged is lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.system.checker import History, at_webhook, judge
+from tests.system.counts import Counts
+from tests.system.load import Load
+from tests.system.outbox import drain, wait_until
+from tests.system.receiver import Receiver
+from tests.system.service import Service, authorization
+
+LOCK_WAIT_SECONDS = 5.0  # what the service waits for another program's lock
+SLOW_MACHINE_SECONDS = 2.0
+HEALED_AFTER_SECONDS = 10.0
+DISK_BYTES = 4 << 20
+PADDING_BYTES = 50_000
+
+
+@contextmanager
+def locked(store: Path) -> Iterator[None]:
+    """Another program is in the middle of a write transaction."""
+    with closing(sqlite3.connect(store, isolation_level=None, timeout=30)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+        connection.execute("ROLLBACK")
+
+
+def test_a_short_lock_is_waited_out(service: Service, receiver: Receiver, tmp_path: Path) -> None:
+    service.configure({"crm": receiver.as_webhook()})
+    service.start()
+    with Load(service.port, tmp_path / "clients", clients=4, events=3) as load:
+        with locked(service.store):
+            time.sleep(1.0)
+        load.wait()
+    drain(service.store)
+    assert load.history().outcomes() == {204: 12}
+    judge(load.history(), at_webhook(receiver)).require()
+
+
+def test_a_longer_lock_is_answered_503_after_five_seconds_and_heals(
+    service: Service, receiver: Receiver, counts: Counts, tmp_path: Path
+) -> None:
+    service.configure({"crm": receiver.as_webhook()})
+    service.start()
+    with Load(service.port, tmp_path / "clients", clients=4, pause_seconds=0.02) as load:
+        time.sleep(0.5)
+        with locked(service.store):
+            os.kill(service.worker_pids()[0], signal.SIGKILL)  # its successor finds the lock
+            time.sleep(counts.lock_seconds)
+        before = load.history().acknowledged
+        wait_until(lambda: len(load.history().acknowledged) > len(before), HEALED_AFTER_SECONDS)
+        time.sleep(0.5)
+    drain(service.store)
+    history = load.history()
+    judge(history, at_webhook(receiver)).require(duplicates_at_most=2 * len(load.clients))
+    refused = [answer.seconds for answer in history.answers if answer.status == 503]
+    assert refused
+    assert min(refused) >= LOCK_WAIT_SECONDS - 1
+    assert max(refused) <= LOCK_WAIT_SECONDS + SLOW_MACHINE_SECONDS
+
+
+def test_below_the_disk_floor_nothing_is_taken_and_503_says_when_to_come_again(
+    service: Service, receiver: Receiver, tmp_path: Path
+) -> None:
+    destinations = {"crm": receiver.as_webhook()}
+    service.configure(destinations, store={"disk_floor_megabytes": 1 << 40})
+    service.start()
+    headers = {"Authorization": authorization(), "Content-Type": "application/json"}
+    body = b'{"hitId": "hit", "event": {"user": {"userId": "u1"}}}'
+    status, fields, _ = service.request("POST", "/track", body, headers)
+    assert (status, fields["retry-after"]) == (503, "10")
+    assert "under its floor" in service.log.read_text()
+    service.configure(destinations)
+    service.reload()
+    assert service.request("POST", "/track", body, headers)[0] == 204
+    assert len(receiver.requests()) == 1
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 4 MB, of which 2 MB are free."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    size = f"size={DISK_BYTES}"
+    mount = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", size, "tmpfs", folder], check=False, capture_output=True
+    )
+    if mount.returncode:
+        pytest.skip(f"needs the right to mount a small disk: {mount.stderr.decode().strip()}")
+    try:
+        (folder / "ballast").write_bytes(bytes(DISK_BYTES // 2))
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def fill(folder: Path) -> Path:
+    """A file that takes every byte which is left."""
+    path = folder / "filler"
+    with path.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError:
+            return path
+
+
+def test_a_full_disk_is_answered_503_and_heals_by_itself(
+    service: Service, receiver: Receiver, counts: Counts, disk: Path, tmp_path: Path
+) -> None:
+    service.configure(
+        {"crm": receiver.as_webhook()},
+        store={"url": f"sqlite:///{disk}/segmentstream.db", "disk_floor_megabytes": 1},
+    )
+    service.store = disk / "segmentstream.db"
+    service.start()
+    folders = []
+    for number in range(counts.full_disks):
+        with Load(
+            service.port,
+            tmp_path / f"clients-{number}",
+            clients=6,
+            padding_bytes=PADDING_BYTES,
+            pause_seconds=0.05,
+        ) as load:
+            folders.append(load.folder)
+            # Those that wait for the lock have found enough space before it was filled.
+            with locked(service.store):
+                time.sleep(0.3)
+                filler = fill(disk)
+            wait_until(lambda: load.history().outcomes()[503] > 5)
+            time.sleep(1.0)
+            filler.unlink()
+            taken = len(load.history().acknowledged)
+            wait_until(
+                lambda: len(load.history().acknowledged) > taken + 5,  # noqa: B023 - called at once
+                HEALED_AFTER_SECONDS,
+            )
+        drain(service.store)
+    assert "database or disk is full" in service.log.read_text()  # found by writing, not by asking
+    judge(History.read(*folders), at_webhook(receiver)).require()
