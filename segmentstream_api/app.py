@@ -39,9 +39,12 @@ def create_store(settings: Settings) -> Store:
     )
 
 
-def create_app(settings: Settings) -> Application:
-    """The service for these settings. Opens nothing and starts no thread."""
-    store = create_store(settings)
+def create_app(settings: Settings, store: Store | None = None) -> Application:
+    """The service for these settings. Opens nothing and starts no thread.
+
+    `store` is the configured one unless given.
+    """
+    store = store or create_store(settings)
     deliveries = Deliveries(settings, store)
     intake = Intake(
         store,

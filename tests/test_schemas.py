@@ -7,6 +7,7 @@ from pathlib import Path
 from time import perf_counter
 
 import pytest
+from hypothesis import given, settings
 from jsonschema.exceptions import SchemaError
 
 from segmentstream_api.errors import InvalidEvent, Violation
@@ -17,6 +18,8 @@ from segmentstream_api.schemas import (
     load_schema,
     schema_folder,
 )
+
+from .documents import DOCUMENTS
 
 CASES = Path(__file__).parent / "cases" / "track"
 VALID = sorted((CASES / "valid").glob("*.json"))
@@ -343,3 +346,20 @@ def test_the_time_grows_no_faster_than_the_body(make):
 
 def test_the_cases_are_all_used():
     assert set(chain(VALID, INVALID)) == set(CASES.rglob("*.json"))
+
+
+TRACK = Contract.load("track.json")
+
+
+def decides(document):
+    try:
+        TRACK.check(document)
+    except InvalidEvent:
+        return False
+    return True
+
+
+@settings(max_examples=500, deadline=None)
+@given(document=DOCUMENTS)
+def test_the_fast_validator_and_the_one_that_explains_agree(document):
+    assert decides(document) is (TRACK.violations(document) == [])

@@ -4,6 +4,7 @@ import json
 import logging
 import multiprocessing
 import threading
+import time
 from dataclasses import replace
 from uuid import uuid4
 
@@ -123,10 +124,8 @@ def body_of(number):
     return json.dumps(delivery().document | {"hitId": str(number)}).encode()
 
 
-def test_threads_wait_for_their_own_messages_alone(make, nobody):
-    """A batch that cannot be delivered holds up nobody: `flush` would."""
-    destination = make(timeout_seconds=10, topic="threads")
-    destination.send([delivery()])
+def test_several_threads_send_side_by_side(make):
+    destination = make(topic="threads")
     outcomes = []
     threads = [
         threading.Thread(target=lambda n=n: outcomes.extend(destination.send([delivery(n)])))
@@ -135,7 +134,7 @@ def test_threads_wait_for_their_own_messages_alone(make, nobody):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(5)
+        thread.join(20)
     assert outcomes == [Delivered()] * 8
 
 
@@ -276,6 +275,18 @@ def test_no_report_at_all_ends_with_the_timeout_and_the_event_may_have_arrived()
     (outcome,) = answered("nothing", timeout_seconds=2)
     assert outcome == Retry("no acknowledgement within 2 s")
     assert outcome.unanswered
+
+
+def test_a_thread_waits_for_its_own_messages_alone():
+    """`flush` would wait for those of the others too."""
+    client = KafkaClient(settings(timeout_seconds=3), make_producer=Producer(["nothing", None]))
+    stuck = threading.Thread(target=client.send, args=([delivery(1)],))
+    stuck.start()
+    started = time.monotonic()
+    assert client.send([delivery(2)]) == [Delivered()]
+    assert time.monotonic() - started < 1
+    stuck.join()
+    client.close()
 
 
 def test_what_a_broker_finds_too_large_together_goes_alone():

@@ -85,7 +85,7 @@ def test_nothing_is_inserted_for_nobody(writer):
 
 
 def test_a_commit_may_be_of_any_size(writer):
-    """256 events to 40 destinations would be 51,200 values in one statement; SQLite takes 32,766"""
+    """256 events to 40 destinations: 51,200 values in one statement, and SQLite takes 32,766."""
     destinations = [f"destination-{number}" for number in range(40)]
     events = [an_event() for _ in range(256)]
     receipts = insert(writer, *events, destinations=destinations)

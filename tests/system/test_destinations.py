@@ -98,3 +98,29 @@ def test_one_in_ten_answered_500_and_one_in_ten_answers_lost(
     verdict = judge(history, at_webhook(silent))
     verdict.require(duplicates_at_most=counts.flaky_events // 10)
     assert verdict.duplicates == counts.flaky_events // 10
+
+
+def test_a_slow_destination_holds_up_no_more_requests_than_it_may(
+    service: Service, receiver: Receiver, tmp_path: Path
+) -> None:
+    """It answers well, so no breaker helps: two requests in each worker wait, the others do not."""
+    service.configure(
+        {"crm": receiver.as_webhook(timeout_seconds=5)},
+        delivery={"most_waiting_requests": 2, "concurrency": 2},
+    )
+    service.start()
+
+    def load(name: str) -> History:
+        with Load(service.port, tmp_path / name, clients=12, pause_seconds=0.05) as running:
+            time.sleep(1.0)
+        return running.history()
+
+    healthy = load("healthy")
+    receiver.delay_seconds = 1.0
+    slow = load("slow")
+    receiver.delay_seconds = 0.0
+    drain(service.store)
+    judge(History.read(tmp_path / "healthy", tmp_path / "slow"), at_webhook(receiver)).require()
+    # Who waits waits for a second, and would be most of the acknowledgements without the limit.
+    median = statistics.median(slow.seconds())
+    assert median <= min(0.5, SLOWER_AT_MOST * statistics.median(healthy.seconds()))
