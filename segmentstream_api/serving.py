@@ -69,6 +69,8 @@ def on_reload(server: Any) -> None:
     except SegmentStreamError as error:
         log.error("the configuration was not reloaded; the one before stays. %s", error)
     else:
+        if server.cfg.preload_app:  # then the workers inherit the application as well
+            server.app.callable = build_application()
         _take_over(_inherited)
         log.info("the configuration was reloaded from %s", _inherited.source)
 

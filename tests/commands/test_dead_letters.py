@@ -48,7 +48,9 @@ FILTERS = [
 ]
 
 
-@pytest.mark.parametrize(("filters", "found"), FILTERS, ids=" ".join)
+@pytest.mark.parametrize(
+    ("filters", "found"), FILTERS, ids=[" ".join(filters) or "none" for filters, _ in FILTERS]
+)
 def test_filters_choose_by_destination_event_hit_id_and_time_of_death(letters, run, filters, found):
     assert listed(run, *filters) == found
 

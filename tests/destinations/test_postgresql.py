@@ -338,10 +338,11 @@ def test_a_server_that_never_answers_is_waited_for_no_longer_than_the_timeout(ma
     assert outcome == Retry("not done within 2 s")
 
 
-def test_the_time_limit_stays_in_the_transaction(postgresql):
+def test_the_time_limit_stays_in_the_transaction(postgresql, table):
     """A pooler gives the connection to somebody else next."""
-    client = PostgreSQLClient(settings(postgresql.dsn()))
-    client.send([delivery()])
+    client = PostgreSQLClient(settings(postgresql.dsn(), table=table))
+    client.setup()
+    assert client.send([delivery()]) == [Delivered()]
     (connection,) = client._idle  # noqa: SLF001 - no other way to ask on this very connection
     assert connection.execute("SHOW statement_timeout").fetchone() == ("0",)
     client.close()

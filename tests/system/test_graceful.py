@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.system.checker import History, at_webhook, in_file, judge
 from tests.system.client import event
 from tests.system.counts import Counts
@@ -96,12 +98,13 @@ def test_no_request_fails_while_the_service_is_reloaded_again_and_again(
     judge(history, in_file(service.folder / "events.jsonl")).require()
 
 
+@pytest.mark.parametrize("arguments", [[], ["--preload"]])
 def test_a_reload_brings_a_new_token_and_a_new_destination(
-    service: Service, new_receiver: Callable[..., Receiver]
+    service: Service, new_receiver: Callable[..., Receiver], arguments: list[str]
 ) -> None:
     first, second = new_receiver("first"), new_receiver("second")
     service.configure({"first": first.as_webhook()}, tokens=["old", "both"])
-    service.start()
+    service.start(*arguments)
     assert service.post(event("a"), token="old") == 204
     service.configure(
         {"first": first.as_webhook(), "second": second.as_webhook()}, tokens=["both", "new"]

