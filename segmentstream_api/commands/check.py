@@ -27,7 +27,8 @@ from segmentstream_api.commands.table import counted, print_json, print_table
 from segmentstream_api.config import DestinationSettings, Settings
 from segmentstream_api.errors import ConfigError, SegmentStreamError
 from segmentstream_api.schemas import Contract, schema_folder
-from segmentstream_api.store.sqlite_file import SqliteFile, free_space
+from segmentstream_api.store.disk import free_space
+from segmentstream_api.store.sqlite_file import SqliteFile
 
 _EXIT_WRONG = 1
 _EXIT_UNUSABLE = 2

@@ -7,57 +7,20 @@ at once: https://sqlite.org/wal.html#walresetbug (3.7.0 to 3.51.2).
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
-import shutil
 import sqlite3
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from uuid import uuid4
 
 from segmentstream_api.errors import StoreUnavailable, StoreUnusable
+from segmentstream_api.store.disk import require_space
+from segmentstream_api.store.sqlite_database import create_database, identity_of, refusal
 
 WAIT_FOR_LOCK_SECONDS = 5.0
-_APPLICATION_ID = 0x53535452  # "SSTR": tells our files from any other SQLite database
-_SCHEMA_VERSION = 1
-_MINIMUM_FLOOR_BYTES = 512 * 1024 * 1024
-_FLOOR_SHARE = 0.05
-_PASSING_ERRNOS = {errno.ENOSPC, errno.EDQUOT}
-_PASSING_CODES = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL}
-_SHM_ON_A_FULL_DISK = sqlite3.SQLITE_IOERR_SHMSIZE
-
-_SCHEMA = """
-CREATE TABLE store (identity TEXT NOT NULL);
-CREATE TABLE event (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,  -- never reused: seen.event_id may outlive the row
-    key BLOB NOT NULL, project TEXT NOT NULL, hit_id TEXT NOT NULL, name TEXT NOT NULL,
-    received_ms INTEGER NOT NULL, body BLOB NOT NULL
-);
-CREATE TABLE seen (
-    key BLOB PRIMARY KEY, fingerprint BLOB NOT NULL, event_id INTEGER, expires_s INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX seen_by_expiry ON seen (expires_s);
-CREATE TABLE outbox (
-    event_id INTEGER NOT NULL, destination TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
-    due_ms INTEGER NOT NULL, held INTEGER NOT NULL, written_ms INTEGER NOT NULL, reason TEXT,
-    PRIMARY KEY (event_id, destination)
-) WITHOUT ROWID;
-CREATE INDEX outbox_by_due ON outbox (destination, due_ms);
-CREATE TABLE dead_letter (
-    event_id INTEGER NOT NULL, destination TEXT NOT NULL, attempts INTEGER NOT NULL,
-    died_ms INTEGER NOT NULL, reason TEXT NOT NULL,
-    PRIMARY KEY (event_id, destination)
-) WITHOUT ROWID;
-CREATE INDEX dead_letter_by_death ON dead_letter (died_ms);
-CREATE TABLE destination_state (
-    destination TEXT PRIMARY KEY, breaker TEXT NOT NULL, since_ms INTEGER,
-    last_error TEXT, last_error_ms INTEGER
-) WITHOUT ROWID;
-"""
 
 
 class SqliteFile:
@@ -113,7 +76,7 @@ class SqliteFile:
                     self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
                 )
             except OSError as error:
-                raise self._refusal(error) from error
+                raise refusal(error, self.path) from error
             try:
                 fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
                 self._create_if_new()
@@ -121,7 +84,7 @@ class SqliteFile:
                 fcntl.flock(self._lock_fd, fcntl.LOCK_UN)
             except (sqlite3.Error, OSError) as error:
                 os.close(self._lock_fd)
-                raise self._refusal(error) from error
+                raise refusal(error, self.path) from error
             except BaseException:
                 os.close(self._lock_fd)
                 raise
@@ -164,25 +127,8 @@ class SqliteFile:
                 raise StoreUnavailable(f"the store cannot be read: {error}") from error
 
     def require_space(self) -> None:
-        """Raises StoreUnavailable while less than the floor is free, before the disk is full.
-
-        Settling needs space too, so the floor leaves some: 512 MB or 5 % unless configured.
-        """
-        try:
-            disk = os.statvfs(self.path.parent)
-        except OSError as error:
-            raise StoreUnavailable(f"the store's folder is gone: {error.strerror}") from error
-        free_bytes = disk.f_bavail * disk.f_frsize
-        floor_bytes = self._floor_bytes
-        if floor_bytes is None:
-            share = int(disk.f_blocks * disk.f_frsize * _FLOOR_SHARE)
-            floor_bytes = max(_MINIMUM_FLOOR_BYTES, share)
-        if free_bytes < floor_bytes:
-            raise StoreUnavailable(
-                f"the disk of the store has {free_bytes >> 20} MB free, "
-                f"under its floor of {floor_bytes >> 20} MB",
-                retry_after_seconds=10,
-            )
+        """Raises StoreUnavailable while less than the floor is free on its disk."""
+        require_space(self.path.parent, self._floor_bytes)
 
     def check_pages(self) -> None:
         """Reads every page. Raises StoreUnusable if the database is damaged."""
@@ -191,7 +137,7 @@ class SqliteFile:
             try:
                 verdict = self._reader.execute("PRAGMA quick_check(1)").fetchone()[0]
             except sqlite3.Error as error:
-                raise self._refusal(error) from error
+                raise refusal(error, self.path) from error
         if verdict != "ok":
             raise StoreUnusable(str(self.path), f"is damaged: {verdict}")
 
@@ -208,7 +154,6 @@ class SqliteFile:
                 os.close(self._lock_fd)
 
     def _create_if_new(self) -> None:
-        """Builds a new database aside and renames it, so that no half-made one is ever seen."""
         if self.path.exists():
             return
         if self._was_here():
@@ -217,26 +162,7 @@ class SqliteFile:
                 "is gone, though it was here before. Put it back; or, to start with an empty "
                 f"store, remove {self._lock_path.name} and {self._wal_path.name} beside it",
             )
-        identity = uuid4().hex
-        draft = self.path.with_name(self.path.name + ".new")
-        draft.unlink(missing_ok=True)
-        connection = sqlite3.connect(draft, isolation_level=None)
-        try:
-            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-            connection.executescript(_SCHEMA)
-            connection.execute("INSERT INTO store VALUES (?)", (identity,))
-            connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
-        finally:
-            connection.close()
-        draft.chmod(0o600)
-        draft.rename(self.path)
-        folder = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-        self._remember(identity)
+        self._remember(create_database(self.path))
 
     def _was_here(self) -> bool:
         remembered = self._lock_path.exists() and self._lock_path.stat().st_size > 0
@@ -259,15 +185,7 @@ class SqliteFile:
 
     def _require_ours(self, connection: sqlite3.Connection) -> None:
         """Raises StoreUnusable, before anything is changed in it."""
-        if connection.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION_ID:
-            raise StoreUnusable(str(self.path), "is a database of another program")
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version != _SCHEMA_VERSION:
-            raise StoreUnusable(
-                str(self.path),
-                f"has schema version {version}; this program needs {_SCHEMA_VERSION}",
-            )
-        identity = connection.execute("SELECT identity FROM store").fetchone()[0]
+        identity = identity_of(connection, self.path)
         expected = os.pread(self._lock_fd, 64, 0).decode("ascii", "replace")
         if expected and identity != expected:
             raise StoreUnusable(
@@ -308,21 +226,3 @@ class SqliteFile:
             raise StoreUnavailable("the store's file was replaced; restart to use the new one")
         if status.st_size == 0:
             raise StoreUnavailable("the store's file was truncated")
-
-    def _refusal(self, error: sqlite3.Error | OSError) -> StoreUnusable | StoreUnavailable:
-        if isinstance(error, OSError):
-            if error.errno in _PASSING_ERRNOS:
-                return StoreUnavailable(f"the store cannot be opened: {error.strerror}")
-            name = Path(str(error.filename or self.path)).name
-            return StoreUnusable(str(self.path), f"cannot be opened: {error.strerror} ({name})")
-        code = getattr(error, "sqlite_errorcode", 0)
-        if code & 0xFF in _PASSING_CODES or code == _SHM_ON_A_FULL_DISK:
-            return StoreUnavailable(f"the store cannot be opened: {error}")
-        size = f" ({self.path.stat().st_size} bytes)" if self.path.exists() else ""
-        return StoreUnusable(str(self.path), f"{error}{size}")
-
-
-def free_space(path: Path) -> str:
-    """For people: how much is free where `path` lies."""
-    usage = shutil.disk_usage(path.parent)
-    return f"{usage.free >> 20} MB of {usage.total >> 20} MB free"

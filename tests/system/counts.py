@@ -21,8 +21,8 @@ class Counts:
 
 
 SHORT = Counts(
-    worker_kills=5,
-    group_kills=2,
+    worker_kills=7,
+    group_kills=3,
     redelivery_kills=3,
     flaky_events=500,
     outage_seconds=1.0,

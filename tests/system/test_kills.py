@@ -18,7 +18,7 @@ from tests.system.outbox import drain
 from tests.system.receiver import Receiver
 from tests.system.service import Service, free_port, kill
 
-CLIENTS = 6
+CLIENTS = 10
 # Of each client's events one may be under way, and one answered whose settlement is not written.
 UNSETTLED_PER_KILL = 2 * CLIENTS
 
@@ -39,7 +39,7 @@ def test_kill_9_of_workers_and_then_of_everything_loses_nothing_acknowledged(
 ) -> None:
     readers = configured(service, receiver, counts)
     service.start()
-    with under_load(service, tmp_path, clients=CLIENTS, pause_seconds=0.005) as folders:
+    with under_load(service, tmp_path, clients=CLIENTS) as folders:
         for _ in range(counts.worker_kills):
             time.sleep(random.uniform(0.2, 0.6))
             os.kill(random.choice(service.worker_pids()), signal.SIGKILL)
