@@ -18,6 +18,7 @@ class Counts:
     full_disks: int
     reloads: int
     repeats: int
+    garbage: int
 
 
 SHORT = Counts(
@@ -30,6 +31,7 @@ SHORT = Counts(
     full_disks=1,
     reloads=3,
     repeats=2_000,
+    garbage=1_000,
 )
 LONG = Counts(
     worker_kills=60,
@@ -41,4 +43,5 @@ LONG = Counts(
     full_disks=5,
     reloads=10,
     repeats=50_000,
+    garbage=10_000,
 )
