@@ -20,11 +20,11 @@ Result = TypeVar("Result")
 class Ticket(Generic[Item, Result]):
     """One item's place in a coming commit."""
 
-    __slots__ = ("_error", "_gate", "_result", "committed", "done", "item", "leads", "withdrawn")
+    __slots__ = ("_error", "_gate", "_result", "committed_at", "done", "item", "leads", "withdrawn")
 
     def __init__(self, item: Item) -> None:
         self.item = item
-        self.committed = False
+        self.committed_at: float | None = None
         self.done = False
         self.leads = False
         self.withdrawn = False
@@ -44,9 +44,13 @@ class Ticket(Generic[Item, Result]):
             raise self._error
         return self._result
 
+    @property
+    def committed(self) -> bool:
+        return self.committed_at is not None
+
     def commit(self, result: Result) -> None:
         self._result = result
-        self.committed = True
+        self.committed_at = time.monotonic()
 
     def finish(self) -> None:
         self.done = True
@@ -91,9 +95,16 @@ class GroupCommit(Generic[Item, Result]):
         self._lock = threading.Lock()
         self._led = False
 
-    def submit(self, item: Item) -> Result:
-        """Commits the item with everybody else's and returns its result, or raises its error."""
-        return self.enter(item).result()
+    def submit(self, item: Item, timeout_seconds: float = threading.TIMEOUT_MAX) -> Result:
+        """Commits the item with everybody else's and returns its result, or raises its error.
+
+        Raises TimeoutError if no commit has taken it within the timeout; then none ever will.
+        """
+        ticket = self.enter(item, timeout_seconds)
+        if ticket.withdrawn:
+            raise TimeoutError
+        self._wait(ticket, threading.TIMEOUT_MAX)
+        return ticket.result()
 
     def enter(
         self, item: Item, timeout_seconds: float = threading.TIMEOUT_MAX
@@ -136,7 +147,9 @@ class GroupCommit(Generic[Item, Result]):
 
     def _wait(self, ticket: Ticket[Item, Result], timeout_seconds: float) -> None:
         deadline = time.monotonic() + timeout_seconds
-        while not (ticket.done or ticket.leads or ticket.committed):
+        while not (ticket.done or ticket.leads):
+            if ticket.committed_at is not None:
+                deadline = min(deadline, ticket.committed_at + self._then_seconds)
             left_seconds = deadline - time.monotonic()
             if left_seconds <= 0:
                 return

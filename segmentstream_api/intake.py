@@ -18,6 +18,7 @@ from segmentstream_api.store.base import Acceptance, OutboxRow, Receipt, Store
 
 log = logging.getLogger(__name__)
 
+_PATIENCE_SECONDS = 10.0  # a lock is waited for 5 s; longer stand only stopped processes and disks
 _MOST_TOGETHER = 256  # requests in one transaction: more than a worker has threads
 
 
@@ -46,11 +47,13 @@ class Intake:
         *,
         push_budget_seconds: float,
         wake: Callable[[Lane], None],
+        patience_seconds: float = _PATIENCE_SECONDS,
     ) -> None:
         self._store = store
         self._routing = routing
         self._push_budget_seconds = push_budget_seconds
         self._wake = wake
+        self._patience_seconds = patience_seconds
         self._recent = Recent()
         self._arrivals: GroupCommit[_Arrival, Receipt] = GroupCommit(
             self._accept,
@@ -80,7 +83,7 @@ class Intake:
         arrival = _Arrival(event, reserved, leases, time.monotonic())
         receipt = None
         try:
-            receipt = self._arrivals.submit(arrival)
+            receipt = self._commit(arrival)
         except StoreUnavailable:
             known = self._store.recall(event)  # what is safe already need not be written
             if known is None:
@@ -97,6 +100,12 @@ class Intake:
                 if lane not in reserved:
                     self._wake(lane)
         return receipt
+
+    def _commit(self, arrival: _Arrival) -> Receipt:
+        try:
+            return self._arrivals.submit(arrival, self._patience_seconds)
+        except TimeoutError as error:
+            raise StoreUnavailable("a commit before this one does not come to an end") from error
 
     def _accept(self, arrivals: Sequence[_Arrival]) -> list[Receipt]:
         waited_seconds = time.monotonic() - min(arrival.arrived_at for arrival in arrivals)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import random
 import signal
 import threading
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
@@ -202,6 +203,27 @@ class TestGivingUp:
     def test_who_finds_nobody_committing_commits_whatever_his_timeout(self, group):
         assert group.enter(1, timeout_seconds=-1).result() == 2
 
+    def test_who_submits_with_a_timeout_is_told_that_it_is_over(self, group, journal):
+        first, gate = start_held(group, journal)
+        with pytest.raises(TimeoutError):
+            group.submit(1, timeout_seconds=0)
+        gate.open()
+        assert first.result() == 0
+        assert journal.batches == [[0]]
+
+    def test_who_submits_with_a_timeout_waits_for_a_commit_that_has_begun(self, group, journal):
+        first, gate = start_held(group, journal)
+        (leader,) = queue(group, 1)
+        follower = Task(group.submit, 2, 0.2)
+        wait_until_waiting(group, 2)
+        second_gate = journal.hold(2)
+        gate.open()
+        second_gate.wait_for_somebody()
+        follower.join(0.3)
+        assert follower.is_alive()
+        second_gate.open()
+        assert [task.result() for task in (first, leader, follower)] == [0, 2, 4]
+
     def test_the_lead_passes_over_those_who_gave_up(self, group, journal):
         first, gate = start_held(group, journal)
         patient = queue(group, 1)
@@ -294,6 +316,75 @@ class TestUnderStress:
         for item in range(200):
             with ThreadPoolExecutor(3) as threads:
                 assert sorted(threads.map(group.submit, [item] * 3)) == [2 * item] * 3
+
+
+class TestWhatComesThen:
+    """What a leader does for its whole batch after the commit, while others commit already."""
+
+    @pytest.fixture
+    def calls(self):
+        return []
+
+    @pytest.fixture
+    def gate(self):
+        return Gate()
+
+    @pytest.fixture
+    def held(self, journal, calls, gate):
+        """A group whose `then` is held up for batches with an odd item; nobody waits for long."""
+
+        def then(items, results):
+            calls.append((list(items), list(results), time.monotonic()))
+            if any(item % 2 for item in items):
+                gate.pass_through()
+
+        group: GroupCommit[int, int] = GroupCommit(
+            journal, batch_size=100, then=then, then_seconds=0.3
+        )
+        yield group
+        gate.open()
+
+    def test_gets_the_items_of_the_batch_with_their_results(self, held, journal, calls):
+        first, commit_gate = start_held(held, journal)
+        others = queue(held, 2, 4)
+        commit_gate.open()
+        assert [task.result() for task in [first, *others]] == [0, 4, 8]
+        assert [call[:2] for call in calls] == [([0], [0]), ([2, 4], [4, 8])]
+
+    def test_is_not_done_for_what_was_not_committed(self, held, journal, calls):
+        journal.errors[2] = OSError("full")
+        with pytest.raises(OSError, match="full"):
+            held.submit(2)
+        assert calls == []
+
+    def test_does_not_keep_the_next_leader_from_committing(self, held, calls, gate):
+        first = Task(held.submit, 1)
+        gate.wait_for_somebody()
+        assert held.submit(2) == 4
+        assert first.is_alive()
+        gate.open()
+        assert first.result() == 2
+
+    def test_is_waited_for_by_everybody_in_the_batch(self, held, journal, gate):
+        first, commit_gate = start_held(held, journal)
+        leader, follower = queue(held, 1, 2)
+        commit_gate.open()
+        gate.wait_for_somebody()
+        follower.join(0.02)
+        assert follower.is_alive()
+        gate.open()
+        assert [task.result() for task in (first, leader, follower)] == [0, 2, 4]
+
+    def test_is_waited_for_no_longer_than_was_said_and_no_shorter(self, held, journal, calls, gate):
+        first, commit_gate = start_held(held, journal)
+        leader, follower = queue(held, 1, 2)
+        follower.join(0.2)  # it has waited for the commit already; that does not count
+        commit_gate.open()
+        assert follower.result() == 4
+        assert time.monotonic() - calls[-1][2] >= 0.29
+        assert leader.is_alive()
+        gate.open()
+        assert [task.result() for task in (first, leader)] == [0, 2]
 
 
 class TestJoining:

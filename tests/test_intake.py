@@ -17,10 +17,12 @@ from tests.fakes import (
     FakeDestination,
     FakeLocalDestination,
     Gate,
+    Task,
     a_lane,
     always,
     an_event,
     an_event_without_hit_id,
+    until,
 )
 
 
@@ -37,7 +39,7 @@ class Everything:
 class Service:
     """An intake before fake destinations."""
 
-    def __init__(self, path):
+    def __init__(self, path, **more):
         self.clock = Clock()
         self.store = SqliteStore(
             SqliteFile(path, floor_bytes=0, wait_for_lock_seconds=0.1),
@@ -59,6 +61,7 @@ class Service:
             Everything(self.lanes),  # type: ignore[arg-type]  # all that the intake asks of it
             push_budget_seconds=20.0,
             wake=lambda lane: self.woken.append(lane.name),
+            **more,
         )
         self.take = self.intake.take
 
@@ -259,6 +262,49 @@ class TestWhenTheStoreIsUnavailable:
         for worker in (service, other):
             assert worker.take(an_event("h-1")) is Acceptance.DUPLICATE
             assert worker.take(an_event("h-1", context={"ip": "1"})) is Acceptance.CONFLICT
+
+
+class TestWhileAnotherProcessStandsStillInTheMiddleOfWriting:
+    """Stopped with Ctrl-Z, or on a disk that does not answer: only the first one waits for it."""
+
+    @pytest.fixture
+    def service(self, tmp_path):
+        service = Service(tmp_path / "store.db", patience_seconds=0.05)
+        service.take(an_event("before"))
+        yield service
+        service.close()
+
+    @pytest.fixture
+    def stopped(self, service, tmp_path):
+        """The gate that it stands before; and somebody who waits for it."""
+        gate = Gate()
+
+        def write():
+            file = SqliteFile(tmp_path / "store.db")
+            with file.writing():
+                gate.pass_through()
+            file.close()
+
+        writing = Task(write)
+        gate.wait_for_somebody()
+        first = Task(service.take, an_event("first"))
+        until(lambda: vars(vars(service.intake)["_arrivals"])["_led"])
+        yield gate
+        gate.open()
+        writing.result()
+        assert first.result() is Acceptance.NEW
+
+    def test_events_are_refused_and_their_retries_are_new(self, service, stopped):
+        for _ in range(3):
+            with pytest.raises(StoreUnavailable):
+                service.take(an_event("h-1"))
+        assert service.free_places() == 1  # the other one is the first's
+        stopped.open()
+        assert service.take(an_event("h-1")) is Acceptance.NEW
+        assert service.crm.keys.count(an_event("h-1").key.hex()) == 1
+
+    def test_duplicates_are_acknowledged(self, service, stopped):
+        assert service.take(an_event("before")) is Acceptance.DUPLICATE
 
 
 def test_a_duplicate_of_what_another_worker_took_goes_to_nobody_and_takes_no_place(start):

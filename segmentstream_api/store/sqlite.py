@@ -156,10 +156,12 @@ class SqliteStore(Store):
         self, events: Sequence[tuple[Event, Mapping[str, float]]], waited_seconds: float
     ) -> list[Receipt]:
         """One transaction for all of them, and for what was settled since the last one."""
-        settlements = _take_all(self._settlements)
-        states = _take_all(self._states)
+        settlements: list[Settlement] = []
+        states: list[tuple[str, DestinationState]] = []
         try:
             with self._file.writing(waited_seconds) as writer:
+                settlements += _take_all(self._settlements)  # one thread at a time comes here
+                states += _take_all(self._states)
                 now = self._clock()
                 receipts = sqlite_accept.insert_events(
                     writer, events, now=now, remember_until=now + self._dedup_window_seconds

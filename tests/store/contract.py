@@ -5,6 +5,7 @@ Subclass `StoreContract` and give it a fixture `connect`; pytest does the rest.
 
 from __future__ import annotations
 
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -309,6 +310,24 @@ class StoreContract:
         store.settle(map(settled, claim(store)))
         store.close()
         assert other.stats() == {}
+
+    def test_settlements_that_many_threads_write_at_once_are_all_written(self, store):
+        receipts = [store.accept(an_event(), {"crm": LEASE}) for _ in range(12)]
+        usual_seconds = sys.getswitchinterval()
+        sys.setswitchinterval(1e-5)  # threads meet more often
+        try:
+            with ThreadPoolExecutor(6) as threads:
+                for receipt in receipts:
+                    nobodys = [Settled(-number, "crm") for number in range(1, 2000)]
+                    store.settle([*nobodys, Settled(receipt.event_id, "crm"), *nobodys])
+                    writing = [threads.submit(store.flush) for _ in range(5)]
+                    writing.append(threads.submit(store.accept, an_event(), {"web": 0}))
+                    for each in writing:
+                        each.result()
+        finally:
+            sys.setswitchinterval(usual_seconds)
+        store.flush()
+        assert list(store.stats()) == ["web"]
 
     def test_a_flush_of_nothing_is_no_fault(self, store):
         store.flush()
