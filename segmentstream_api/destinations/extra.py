@@ -66,12 +66,14 @@ class ExtraDestination(Destination):
             client, self._client = self._client, None
         if client is not None and self._owner_pid == os.getpid():
             client.close()
+        elif client is not None:
+            self._inherited.append(client)
 
     def _own_client(self) -> Client:
         with self._turn:
             if self._client is not None and self._owner_pid != os.getpid():
-                # Its threads are the parent's: to close it here, or to let it go, would wait for
-                # them for ever.
+                # To close it here, or to let go of it, may wait for threads that only the parent
+                # has.
                 self._inherited.append(self._client)
                 self._client = None
             if self._client is None:

@@ -8,6 +8,7 @@ are no prepared statements either.
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import threading
@@ -36,6 +37,8 @@ class PostgreSQLClient:
     """Makes connections when they are needed and keeps them: as many as threads send at once."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
+        # It warns of what follows an error that it raises too: the outcome says it once.
+        logging.getLogger("psycopg").setLevel(logging.ERROR)
         self._dsn: str = settings["dsn"]
         self._table: str = settings["table"]
         self._timeout_seconds = float(settings["timeout_seconds"])

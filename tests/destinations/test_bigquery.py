@@ -310,7 +310,7 @@ def test_a_service_account_gets_a_token_and_keeps_it(key_file):
     )
 
     token = answer("200 OK", b'{"access_token": "a-token", "expires_in": 3600}')
-    with Peer(token) as tokens, Peer(OK) as peer:
+    with Peer(token) as tokens, Peer(OK, keep_alive=True) as peer:
         https = settings("https://bigquery.googleapis.com", credentials_file=key_file(tokens.url))
         session = Session(credentials_of(https), 2)
         for _ in range(2):
@@ -389,7 +389,7 @@ def test_setting_up_what_is_there_is_no_fault(make):
             return [refusal("409 Conflict", "duplicate")]
         return [answer("200 OK", json.dumps({"tableReference": reference()}).encode())]
 
-    with Peer(there) as peer:
+    with Peer(there, keep_alive=True) as peer:
         assert make(peer.url).setup() == "the table shop-1.tracking.events is there"
 
 
@@ -404,7 +404,7 @@ def test_setting_up_makes_the_dataset_where_the_settings_say(make):
             return [refusal("404 Not Found", "notFound")]
         return [answer("200 OK", json.dumps({"tableReference": reference()}).encode())]
 
-    with Peer(without_dataset) as peer:
+    with Peer(without_dataset, keep_alive=True) as peer:
         make(peer.url, location="EU").setup()
     (dataset,) = datasets
     assert dataset["datasetReference"] == {"projectId": "shop-1", "datasetId": "tracking"}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import multiprocessing
 import os
 import re
@@ -194,6 +195,14 @@ def test_a_row_that_is_refused_does_not_keep_its_neighbours_out(
     assert len(rows()) == 10 - len(poison)
 
 
+def test_a_refusal_shows_nothing_of_the_row(postgresql, warehouse, table, caplog):
+    caplog.set_level(logging.DEBUG)
+    postgresql.query(f"ALTER TABLE {table} ADD CHECK (hit_id <> 'hit-2')")
+    outcomes = warehouse.send([delivery(n) for n in range(4)])
+    assert "hit-2" not in f"{outcomes}"
+    assert caplog.text == ""
+
+
 def test_what_the_databases_encoding_cannot_hold_is_rejected_alone(postgresql, make, rows):
     name = f"latin{uuid4().hex}"
     postgresql.query(f"CREATE DATABASE {name} ENCODING LATIN1 TEMPLATE template0 LOCALE 'C'")
@@ -307,7 +316,7 @@ def test_a_table_that_somebody_has_locked_is_waited_for_no_longer_than_the_timeo
         other.execute(f"LOCK TABLE {table}")
         started = time.monotonic()
         assert destination.send([delivery(1)]) == [Retry("QueryCanceled (SQLSTATE 57014)")]
-        assert 1 < time.monotonic() - started < 2.5
+        assert 1 < time.monotonic() - started < 4
         assert other.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone() == (0,)
     assert destination.send([delivery(1)]) == [Delivered()]
 
@@ -321,7 +330,7 @@ def test_a_server_that_hangs_is_waited_for_no_longer_than_the_timeout(postgresql
     try:
         started = time.monotonic()
         (outcome,) = destination.send([delivery(2)])
-        assert 1.5 < time.monotonic() - started < 2.5
+        assert 1.5 < time.monotonic() - started < 4
     finally:
         os.kill(pid, signal.SIGCONT)
     assert outcome == Retry("not done within 2 s")
@@ -334,7 +343,7 @@ def test_a_server_that_never_answers_is_waited_for_no_longer_than_the_timeout(ma
         port = peer.url.rpartition(":")[2]
         started = time.monotonic()
         (outcome,) = make(f"host=127.0.0.1 port={port}", timeout_seconds=2).send([delivery()])
-        assert time.monotonic() - started < 2.5
+        assert time.monotonic() - started < 4
     assert outcome == Retry("not done within 2 s")
 
 

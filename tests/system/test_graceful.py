@@ -145,25 +145,29 @@ def test_a_broken_configuration_is_reported_at_a_reload_and_changes_nothing(
 
 
 def test_a_removed_destination_keeps_its_events_until_it_is_configured_again(
-    service: Service, new_receiver: Callable[..., Receiver], tmp_path: Path
+    service: Service, receiver: Receiver, tmp_path: Path
 ) -> None:
-    crm = new_receiver("crm")
-    crm.close()
-    both = {"archive": ARCHIVE, "crm": crm.as_webhook()}
-    service.configure(both)
+    # It takes one event in a second, so that the others wait when it is removed.
+    receiver.delay_seconds = 1.0
+    slow = {"push_budget_seconds": 0.1, "concurrency": 1}
+    both = {"archive": ARCHIVE, "crm": receiver.as_webhook(timeout_seconds=5)}
+    service.configure(both, delivery=slow)
     service.start()
-    history = post_all(service.port, tmp_path / "client", ["a", "b", "c"])
+    post_all(service.port, tmp_path / "before", [f"hit-{number}" for number in range(10)])
     service.configure({"archive": ARCHIVE})
     service.reload()
-    assert "3 events wait for destination crm, which is not configured" in service.log.read_text()
-    assert service.post(event("d")) == 204
-    wait_until(lambda: waiting(service.store) == 3)
-    back = new_receiver("crm", port=crm.port)
+    assert "events wait for destination crm, which is not configured" in service.log.read_text()
+    left = waiting(service.store, "crm")
+    assert left > 0
+    without = post_all(service.port, tmp_path / "without", ["another"])
+    wait_until(lambda: waiting(service.store) == left)
+    receiver.delay_seconds = 0.0
     service.configure(both)
     service.reload()
     drain(service.store)
-    assert received(back) == {"a", "b", "c"}
-    judge(history, at_webhook(back)).require()
+    judge(History.read(tmp_path / "before"), at_webhook(receiver)).require()
+    assert without.acknowledged == {"another"}
+    assert not judge(without, in_file(service.folder / "events.jsonl")).lost
 
 
 def test_workers_forked_from_a_loaded_application_open_the_store_themselves(

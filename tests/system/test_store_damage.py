@@ -8,8 +8,8 @@ import signal
 import sqlite3
 import subprocess
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -107,21 +107,34 @@ def test_the_service_does_not_start_and_says_why(
     assert not list(folder.glob("*.new"))
 
 
+@contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    if os.geteuid():
+        folder.chmod(0o500)
+        yield
+        folder.chmod(0o700)
+        return
+    # root may write everywhere, but not on a disk that is mounted so
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m,ro", "tmpfs", str(folder)]
+    mounted = subprocess.run(mount, check=False, capture_output=True)
+    if mounted.returncode:
+        pytest.skip(f"needs the right to mount: {mounted.stderr.decode().strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "read-only"
     folder.mkdir()
-    options = ["-t", "tmpfs", "-o", "size=1m,ro", "tmpfs"]
-    mount = subprocess.run(["mount", *options, folder], check=False, capture_output=True)
-    if mount.returncode:  # root may write everywhere else, so this stands for everybody
-        pytest.skip(f"needs the right to mount: {mount.stderr.decode().strip()}")
-    try:
-        service = Service(tmp_path)
-        service.configure({}, store={"url": f"sqlite:///{folder}/segmentstream.db"})
+    service = Service(tmp_path)
+    service.configure({}, store={"url": f"sqlite:///{folder}/segmentstream.db"})
+    with read_only(folder):
         code, said = service.start_refused()
-    finally:
-        subprocess.run(["umount", "--lazy", folder], check=True)
     assert code == 2
-    assert f"{folder}/segmentstream.db: cannot be opened: Read-only file system" in said
+    assert f"{folder}/segmentstream.db: cannot be opened: " in said
+    assert "Traceback" not in said
 
 
 def test_a_store_that_goes_away_while_it_serves_is_503_until_it_is_back(
