@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from segmentstream_api.delivery.lane import LEASE_MARGIN_SECONDS
+from segmentstream_api.delivery.lane import LEASE_MARGIN_SECONDS, LOCAL_PATIENCE_SECONDS
 from segmentstream_api.destinations.base import Delivered, Rejected, Retry
 from segmentstream_api.store.base import DeadLetterFilter, OutboxRow
 from segmentstream_api.store.sqlite import SqliteStore
@@ -451,6 +451,23 @@ class TestALocalDestination:
         wait(pushing.result())
         assert lane.destination.keys == keys([first])
         assert free_places(lane) == before
+
+    def test_that_takes_longer_than_a_disk_may_is_left_to_redelivery(self, store, clock, lane_to):
+        gate = Gate()
+
+        def hang(batch):
+            gate.pass_through()
+            return [Delivered()] * len(batch)
+
+        lane = lane_to(FakeLocalDestination(answer=hang))
+        pushing = Task(lane.push, accept(store, lane), FOREVER)
+        gate.wait_for_somebody()
+        assert lane.reserve()
+        clock.advance(LOCAL_PATIENCE_SECONDS)
+        assert not lane.reserve()
+        gate.open()
+        wait([pushing.result()])
+        assert lane.reserve()
 
     def test_gets_together_what_comes_at_the_same_time(self, store, lane_to):
         gate = Gate()

@@ -144,6 +144,14 @@ class TestLockedByAnotherProgram:
         assert max(task.result() for task in tasks) < 1.8  # not 1 + 1
         hasty.close()
 
+    def test_what_was_waited_already_counts(self, path, store, lock):
+        patient = a_store(path, wait_for_lock_seconds=PATIENCE_SECONDS)
+        started = time.monotonic()
+        with pytest.raises(StoreUnavailable, match="locked"):
+            patient.accept_all([(an_event(), {"crm": 0})], waited_seconds=PATIENCE_SECONDS - 0.1)
+        assert 0.1 <= time.monotonic() - started < PATIENCE_SECONDS / 2
+        patient.close()
+
     def test_the_event_was_not_kept_and_its_retry_is_new(self, store, lock):
         with pytest.raises(StoreUnavailable):
             store.accept(an_event("h-1"), {"crm": 0})
@@ -423,7 +431,8 @@ class TestDiskSpace:
         store.close()
 
     def test_what_was_settled_on_a_full_disk_is_written_when_there_is_space(self, small_disk):
-        store = a_store(small_disk / "store.db")
+        clock = Clock()
+        store = a_store(small_disk / "store.db", clock=clock)
         fill(store, 300)
         rows = claim(store)
         ballast = Ballast(small_disk)
@@ -435,6 +444,7 @@ class TestDiskSpace:
         assert store.stats()["crm"].waiting >= 300
         ballast.throw_off()
         store.flush()
+        clock.advance(A_DAY)  # whatever was leased is due again
         left = {row.event_id for row in claim(store)}
         assert not left & {row.event_id for row in rows}
         store.close()

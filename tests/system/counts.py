@@ -22,8 +22,8 @@ class Counts:
 
 
 SHORT = Counts(
-    worker_kills=7,
-    group_kills=3,
+    worker_kills=6,
+    group_kills=2,
     redelivery_kills=3,
     flaky_events=500,
     outage_seconds=1.0,
