@@ -9,11 +9,13 @@ import falcon
 from segmentstream_api.auth import Authenticator
 from segmentstream_api.config import Settings
 from segmentstream_api.delivery.deliveries import Deliveries
+from segmentstream_api.event_types.rules import EventTypes
 from segmentstream_api.intake import Intake
 from segmentstream_api.problems import add_handlers
+from segmentstream_api.reference import reference_files
 from segmentstream_api.resources import AllowedMethods, Track
 from segmentstream_api.routing import Routing
-from segmentstream_api.schemas import Contract
+from segmentstream_api.schemas import Contract, schema_folder
 from segmentstream_api.store.base import Store
 from segmentstream_api.store.sqlite import SqliteStore
 from segmentstream_api.store.sqlite_file import SqliteFile
@@ -52,5 +54,12 @@ def create_app(settings: Settings, store: Store | None = None) -> Application:
         push_budget_seconds=settings.delivery.push_budget_seconds,
         wake=deliveries.wake,
     )
-    track = Track(Authenticator(settings.projects), Contract.load("track.json"), intake)
-    return Application(deliveries, track)
+    event_types = {each.name: EventTypes(each.event_types) for each in settings.projects}
+    track = Track(
+        Authenticator(settings.projects), Contract.load("track.json"), event_types, intake
+    )
+    application = Application(deliveries, track)
+    if settings.reference:
+        for path, file in reference_files(schema_folder()):
+            application.add_route(path, file)
+    return application

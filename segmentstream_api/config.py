@@ -7,13 +7,21 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from glob import glob
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from segmentstream_api.destinations.base import Destination
 from segmentstream_api.destinations.registry import destination_class
-from segmentstream_api.errors import ConfigError, Problem, UnknownDestinationType
+from segmentstream_api.errors import (
+    ConfigError,
+    Problem,
+    UnknownDestinationType,
+    UnusableSchemas,
+)
+from segmentstream_api.event_types.files import EventType, own_types
+from segmentstream_api.event_types.rules import EventTypeSettings
 from segmentstream_api.integrations import ALL
 from segmentstream_api.schemas import Contract, load_schema
 
@@ -46,6 +54,7 @@ class Project:
     tokens: tuple[str, ...] = field(repr=False)
     """Digests: `sha256:` and 64 hex digits."""
     destinations: tuple[str, ...]
+    event_types: EventTypeSettings = field(default_factory=EventTypeSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +89,22 @@ class Settings:
     delivery: DeliverySettings
     projects: tuple[Project, ...]
     destinations: tuple[DestinationSettings, ...]
+    reference: bool = True
+    """Whether /docs, /openapi.json and /schemas are answered."""
 
 
 def load_settings(
-    path: Path, *, environ: Mapping[str, str], registry: Mapping[str, type[Destination]]
+    path: Path,
+    *,
+    environ: Mapping[str, str],
+    registry: Mapping[str, type[Destination]],
+    with_destinations: bool = True,
 ) -> Settings:
-    """The settings in the file. Raises ConfigError with every problem; it names no value."""
-    document, unset = _read(path, environ)
+    """The settings in the file. Raises ConfigError with every problem; it names no value.
+
+    Those of destinations are neither kept nor looked at unless `with_destinations`.
+    """
+    document, unset = _read(path, environ, with_destinations=with_destinations)
     problems = _violations(load_schema("config.json"), document, ())
     destinations = []
     for name, settings in _tables(document, "destinations"):
@@ -96,15 +114,21 @@ def load_settings(
             problems += found
             destinations += built
     problems += _cross_references(document)
+    own: dict[str, tuple[EventType, ...]] = {}
+    for name, project in _tables(document, "projects"):
+        own[name], found = _own_types(name, project, path.parent)
+        problems += found
     if unset or problems:
         places = {problem.place for problem in unset}  # what stands there is not known yet
         raise ConfigError(
             str(path), unset + [each for each in problems if each.place not in places]
         )
-    return _settings(path, document, destinations)
+    return _settings(path, document, destinations, own)
 
 
-def _read(path: Path, environ: Mapping[str, str]) -> tuple[Any, list[Problem]]:
+def _read(
+    path: Path, environ: Mapping[str, str], *, with_destinations: bool
+) -> tuple[Any, list[Problem]]:
     try:
         document = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
@@ -119,6 +143,10 @@ def _read(path: Path, environ: Mapping[str, str]) -> tuple[Any, list[Problem]]:
         raise ConfigError(str(path), [Problem("the file", detail)]) from None  # it holds the file
     except (ValueError, RecursionError) as error:  # ValueError: also a number of 5,000 digits
         raise ConfigError(str(path), [Problem("the file", f"is not TOML: {error}")]) from None
+    if not with_destinations:
+        document.pop("destinations", None)
+        for _, project in _tables(document, "projects"):
+            project.pop("destinations", None)
     unset: list[Problem] = []
     return _substituted(document, environ, (), unset), unset
 
@@ -151,7 +179,7 @@ def _substituted(
     return _VARIABLE.sub(lambda match: environ.get(match[1], match[0]), value)
 
 
-def _tables(document: Mapping[str, Any], section: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _tables(document: Mapping[str, Any], section: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Name and content of each table of the section; what is none has been found by the schema."""
     tables = document.get(section)
     for name, table in tables.items() if isinstance(tables, dict) else ():
@@ -236,12 +264,41 @@ def _cross_references(document: Mapping[str, Any]) -> Iterator[Problem]:
                 )
 
 
+def _own_types(
+    name: str, project: Mapping[str, Any], folder: Path
+) -> tuple[tuple[EventType, ...], list[Problem]]:
+    paths: dict[Path, str] = {}
+    problems = []
+    for index, pattern in _strings(project, "schemas"):
+        place = _dotted(("projects", name, "schemas", str(index)))
+        try:
+            matching = sorted(glob(pattern, root_dir=folder, recursive=True))  # noqa: PTH207 - it may be absolute
+        except (OSError, ValueError):
+            matching = []
+        if not matching:
+            problems.append(Problem(place, "matches no file"))
+        for found in matching:
+            paths.setdefault(folder / found, place)
+    try:
+        return own_types(list(paths)), problems
+    except UnusableSchemas as error:
+        by_place: dict[str, list[str]] = {}
+        for file, reason in error.reasons:
+            by_place.setdefault(paths[Path(file)], []).append(f"{file}: {reason}")
+        problems += [Problem(place, "; ".join(told)) for place, told in by_place.items()]
+        return (), problems
+
+
 def _settings(
-    path: Path, document: Mapping[str, Any], destinations: list[DestinationSettings]
+    path: Path,
+    document: Mapping[str, Any],
+    destinations: list[DestinationSettings],
+    own: Mapping[str, tuple[EventType, ...]],
 ) -> Settings:
     sections = load_schema("config.json")["properties"]
     store = _with_defaults(document.get("store", {}), sections["store"])
     delivery = _with_defaults(document.get("delivery", {}), sections["delivery"])
+    reference = _with_defaults(document.get("reference", {}), sections["reference"])
     floor = store.get("disk_floor_megabytes")
     return Settings(
         source=path,
@@ -262,10 +319,16 @@ def _settings(
                 name=name,
                 tokens=tuple(dict.fromkeys(project["tokens"])),
                 destinations=tuple(dict.fromkeys(project.get("destinations", ()))),
+                event_types=EventTypeSettings(
+                    on_violation=project.get("event_types", "report"),
+                    on_unknown=project.get("unknown_events", "allow"),
+                    own=own[name],
+                ),
             )
             for name, project in document["projects"].items()
         ),
         destinations=tuple(destinations),
+        reference=reference["enabled"],
     )
 
 

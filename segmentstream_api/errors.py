@@ -93,12 +93,18 @@ class InvalidEvent(Refused):
     code = "invalid_event"
     title = "The event does not match the schema"
 
-    def __init__(self, violations: list[Violation]) -> None:
+    def __init__(self, violations: list[Violation], of: str = "schemas/track.json") -> None:
         count = len(violations)
-        super().__init__(
-            f"{count} violation{'s' if count > 1 else ''} of schemas/track.json; see errors."
-        )
+        super().__init__(f"{count} violation{'s' if count > 1 else ''} of {of}; see errors.")
         self.violations = tuple(violations)
+
+
+class UnusableSchemas(SegmentStreamError):
+    """Event types that cannot be served; `reasons` by file."""
+
+    def __init__(self, reasons: list[tuple[str, str]]) -> None:
+        super().__init__("\n".join(f"{file}: {reason}" for file, reason in reasons))
+        self.reasons = tuple(reasons)
 
 
 class StoreUnavailable(SegmentStreamError):

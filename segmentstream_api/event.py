@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+from segmentstream_api.errors import Violation
+from segmentstream_api.identity import with_user_in_event
 from segmentstream_api.instant import canonical_instant, format_instant
 
 # Made once: json.dumps with options makes a new encoder at each call.
 _ENVELOPE = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _SORTED = json.JSONEncoder(sort_keys=True)
 _FINGERPRINT_BYTES = 8  # tells two bodies of one hit id apart; nobody gains by a collision
+_LONGEST_POINTER = 256  # ours: names of the client's are in it, and there may be fifty
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,27 +48,32 @@ def new_event(
     document: Mapping[str, Any],
     *,
     received_at: float,
+    violations: Sequence[Violation] = (),
     new_hit_id: Callable[[], str] = lambda: str(uuid4()),
 ) -> Event:
     """The event that a valid document describes, with its defaults filled in.
 
     The envelope is the client's document with `hitId`, `sentAt` (in UTC), `receivedAt` and
     `project` filled in; a top-level `user` moves into `event.user`, whose own fields win.
+    `violations` of its event type are told to the destinations; the client's own are not.
     """
     given_hit_id = document.get("hitId")
     hit_id = given_hit_id if given_hit_id is not None else new_hit_id()
     received = format_instant(datetime.fromtimestamp(round(received_at, 3), UTC))
     sent_at = document.get("sentAt")
     envelope = {
-        **document,
+        **with_user_in_event(document),
         "hitId": hit_id,
         "sentAt": received if sent_at is None else canonical_instant(sent_at),
         "receivedAt": received,
         "project": project,
     }
-    if "user" in envelope:
-        user = _merged(envelope.pop("user"), document["event"].get("user", {}))
-        envelope["event"] = {**document["event"], "user": user}
+    envelope.pop("violations", None)
+    if violations:
+        envelope["violations"] = [
+            {"pointer": each.pointer[:_LONGEST_POINTER], "detail": each.detail}
+            for each in violations
+        ]
     name = document["event"].get("name")
     return Event(
         project=project,
@@ -77,19 +85,6 @@ def new_event(
         document=envelope,
         body=_ENVELOPE.encode(envelope).encode(),
     )
-
-
-def _merged(top_level: Mapping[str, Any], in_event: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields in the event win, but an id that is none does not hide one that is."""
-    merged = {**top_level, **in_event}
-    for name in ("userId", "anonymousId"):
-        if not _is_id(in_event.get(name)) and _is_id(top_level.get(name)):
-            merged[name] = top_level[name]
-    return merged
-
-
-def _is_id(value: object) -> bool:
-    return isinstance(value, str) and value != ""
 
 
 def _fingerprint(document: Mapping[str, Any]) -> bytes:

@@ -13,17 +13,26 @@ _EVENT = '{"hitId": "hello-1", "event": {"name": "Registered", "user": {"userId"
 
 def hello(settings: Settings, address: Any) -> str:
     """Where the service listens and a curl line for it, with the token that `init` made."""
-    token = find_token(settings.source.parent) or "YOUR-API-TOKEN"
-    if isinstance(address, tuple):
-        host, port = address[:2]
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - compared
-        reach, url = "", f"http://{host}:{port}"
-    else:
-        reach, url = f"--unix-socket {address} ", "http://localhost"
+    return greeting(address, find_token(settings.source.parent) or "YOUR-API-TOKEN")
+
+
+def greeting(address: Any, token: str) -> str:
+    """The same with a token that is known."""
+    url = reachable(address)
+    reach = "" if isinstance(address, tuple) else f"--unix-socket {address} "
     curl = (
         f"curl -i {reach}{url}/track -u {token}: -H 'Content-Type: application/json' -d '{_EVENT}'"
     )
     return f"\nListening on {url}. Post an event:\n\n  {curl}\n"
+
+
+def reachable(address: Any) -> str:
+    """The URL by which this machine reaches what listens at a host and port, or at a path."""
+    if not isinstance(address, tuple):
+        return "http://localhost"
+    host: str = address[0]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared
+    return f"http://[{host}]:{address[1]}" if ":" in host else f"http://{host}:{address[1]}"
 
 
 def find_token(folder: Path) -> str | None:

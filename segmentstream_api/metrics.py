@@ -15,6 +15,11 @@ unknown_integrations = Counter(
     "segmentstream_unknown_integrations",
     "Names in `integrations` that no destination of the project answers to",
 )
+_violations = Counter(
+    "segmentstream_event_type_violations",
+    "Places where events broke their event type, by its name and the place in its schema",
+    ["event", "pointer"],
+)
 
 _children: dict[tuple[str, ...], Counter] = {}  # finding a labelled child anew takes a lock
 
@@ -32,6 +37,11 @@ def refusal(code: str) -> None:
 def deliveries(destination: str, outcome: str) -> None:
     """One attempt to deliver one event ended."""
     _child(_deliveries, "deliveries", destination, outcome).inc()
+
+
+def violation(event: str, pointer: str) -> None:
+    """One event broke its event type in this place. Both are names that a schema knows."""
+    _child(_violations, "violation", event, pointer).inc()
 
 
 def _child(counter: Counter, name: str, *labels: str) -> Counter:

@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import falcon
 
 from segmentstream_api.auth import Authenticator
 from segmentstream_api.body import parse, read_body
 from segmentstream_api.event import new_event
+from segmentstream_api.event_types.rules import EventTypes
 from segmentstream_api.intake import Intake
 from segmentstream_api.schemas import Contract
 
 
 class Track:
-    """`POST /track`: one event in, 204 out, once it is safe."""
+    """`POST /track`: one event in, 204 out, once it is safe.
+
+    `event_types` are by the project's name.
+    """
 
     def __init__(
         self,
         authenticator: Authenticator,
         contract: Contract,
+        event_types: Mapping[str, EventTypes],
         intake: Intake,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._authenticator = authenticator
         self._contract = contract
+        self._event_types = event_types
         self._intake = intake
         self._clock = clock
 
@@ -41,7 +47,9 @@ class Track:
             )
         )
         self._contract.check(document)
-        self._intake.take(new_event(project.name, document, received_at=self._clock()))
+        violations = self._event_types[project.name].check(document)
+        event = new_event(project.name, document, received_at=self._clock(), violations=violations)
+        self._intake.take(event)
         resp.status = falcon.HTTP_204
 
 

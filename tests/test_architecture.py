@@ -22,12 +22,14 @@ LAYERS = (
     "errors",  # what can go wrong
     "instant",
     "violations",
+    "referred",
     "schemas",
     "groupcommit",
     "integrations",
     "metrics",
+    "identity",
+    "event_types",  # what events of a name should hold
     "destinations",  # they know of no request, no store and no retry
-    "testing",  # what third parties test their destinations with
     "config",  # it checks destinations' settings, so it comes after them
     "auth",
     "body",
@@ -38,9 +40,13 @@ LAYERS = (
     "routing",
     "intake",
     "problems",
+    "openapi",  # what is told to clients
+    "reference",
     "resources",
     "hello",
     "app",  # who is made of what
+    "mock",  # the same for the tests of a tracker
+    "testing",  # what third parties test their destinations and trackers with
     "serving",
     "worker",
     "wsgi",

@@ -269,7 +269,7 @@ CASES = {
     ),
     "an unknown section": (
         f"[stroe]\n{PROJECT}",
-        {"stroe": "is not known; allowed here: store, delivery, projects, destinations"},
+        {"stroe": "is not known; allowed here: store, delivery, reference, projects, destinations"},
     ),
     "an unknown setting": (
         f"{PROJECT}[delivery]\nbudget = 1",
@@ -349,6 +349,42 @@ CASES = {
         {"destinations.-a": "the name must match"},
     ),
 }
+
+
+class TestEventTypes:
+    PLAN = '{"properties": {"event": {"properties": {"name": {"const": "Booked"}}}}}'
+
+    def test_report_and_allow_unless_the_project_says_otherwise(self, load):
+        (project,) = load(PROJECT).projects
+        rules = project.event_types
+        assert (rules.on_violation, rules.on_unknown, rules.own) == ("report", "allow", ())
+
+    def test_are_read_from_the_files_that_the_project_names(self, load, tmp_path):
+        (tmp_path / "plan" / "more").mkdir(parents=True)
+        (tmp_path / "plan" / "a.json").write_text(self.PLAN)
+        (tmp_path / "plan" / "more" / "b.json").write_text(self.PLAN.replace("Booked", "Met"))
+        more = 'event_types = "reject"\nunknown_events = "report"\n'
+        for patterns in ('"plan/**/*.json"', f'"{tmp_path}/plan/a.json", "plan/more/../*/b.json"'):
+            (project,) = load(f"{PROJECT}{more}schemas = [{patterns}]").projects
+            rules = project.event_types
+            assert (rules.on_violation, rules.on_unknown) == ("reject", "report")
+            assert sorted(each.names for each in rules.own) == [("Booked",), ("Met",)]
+
+    def test_that_cannot_be_served_are_told_with_their_place(self, problems, tmp_path):
+        (tmp_path / "a.json").write_text(
+            self.PLAN.replace('"const"', '"pattern": "(a+)+", "const"')
+        )
+        (tmp_path / "b.json").write_text("{")
+        found = problems(f'{PROJECT}schemas = ["b.json", "nothing/*.json"]\nevent_types = "no"')
+        assert list(found) == [
+            "projects.shop.event_types",
+            "projects.shop.schemas.1",
+            "projects.shop.schemas.0",
+        ]
+        assert found["projects.shop.schemas.1"] == "matches no file"
+        assert found["projects.shop.schemas.0"].startswith(f"{tmp_path / 'b.json'}: cannot be read")
+        found = problems(f'{PROJECT}schemas = ["a.json"]')
+        assert "/properties/name/pattern: repeats a group" in found["projects.shop.schemas.0"]
 
 
 class TestProblems:

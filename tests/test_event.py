@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from segmentstream_api.errors import Violation
 from segmentstream_api.event import new_event
 
 AT = 1_750_000_000.25
@@ -40,6 +41,14 @@ class TestTheEnvelope:
         got = envelope({"event": {"user": USER}, "project": "blog", "receivedAt": "1999-01-01"})
         assert got["project"] == "shop"
         assert got["receivedAt"] == WRITTEN
+
+    def test_has_the_violations_of_the_service_and_never_those_of_the_client(self):
+        document = {"event": {"user": USER}, "violations": ["mine"]}
+        assert "violations" not in envelope(document)
+        found = [Violation("/event/" + "x" * 1000, "must be a number")]
+        event = new_event("shop", document, received_at=AT, violations=found)
+        (told,) = json.loads(event.body)["violations"]
+        assert told == {"pointer": ("/event/" + "x" * 1000)[:256], "detail": "must be a number"}
 
     def test_has_a_hit_id_even_if_the_client_gave_none(self):
         assert envelope({"event": {"user": USER}})["hitId"] == "made-here"

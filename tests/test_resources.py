@@ -33,7 +33,8 @@ def basic(credentials: str, scheme: str = "Basic") -> dict[str, str]:
 class Api:
     """The application in front of one file destination per name."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, rules: str = "") -> None:
+        """`rules` are further settings of the project that has the token abc123."""
         self.folder = folder
         (folder / "segmentstream.toml").write_text(
             f"""
@@ -42,6 +43,7 @@ class Api:
             [projects.shop]
             tokens = ["{token_digest("abc123")}", "{token_digest("rotated")}"]
             destinations = ["archive", "crm"]
+            {rules}
             [projects.blog]
             tokens = ["{token_digest("blog-token")}"]
             destinations = ["crm"]
@@ -113,6 +115,41 @@ def test_the_first_of_two_bodies_with_one_hit_id_wins(api, caplog):
     assert [event["event"]["name"] for event in api.received()] == ["Registered"]
     assert "another body" in caplog.text
     assert "secret" not in caplog.text
+
+
+def test_an_event_that_breaks_its_type_is_accepted_and_the_destinations_are_told(api):
+    event = {
+        "name": "Viewed Cart",
+        "user": {"userId": "u1"},
+        "cart": {"total": "1", "lineItems": []},
+    }
+    assert api.post({"event": event, "violations": "mine"}).status_code == 204
+    assert api.post({**EVENT, "violations": "mine"}).status_code == 204
+    broken, whole = api.received()
+    assert [each["pointer"] for each in broken["violations"]] == [
+        "/event/cart/currency",
+        "/event/cart/subtotal",
+        "/event/cart/total",
+    ]
+    assert "violations" not in whole
+
+
+def test_where_a_project_rejects_it_is_answered_400_and_nothing_is_kept(tmp_path):
+    text = 'event_types = "reject"\nunknown_events = "reject"'
+    api = Api(tmp_path, rules=text)
+    result = api.post({"event": {"name": "Viewed Cart", "user": {"userId": "u1"}}})
+    assert problem(result) == (400, "invalid_event")
+    assert result.json["detail"] == "1 violation of the event type 'Viewed Cart'; see errors."
+    assert result.json["errors"] == [
+        {"pointer": "/event/cart", "detail": "is missing; it is required"}
+    ]
+    result = api.post({"event": {"name": "My Own", "user": {"userId": "u1"}}})
+    assert problem(result) == (400, "invalid_event")
+    assert [each["pointer"] for each in result.json["errors"]] == ["/event/name"]
+    assert api.post(EVENT).status_code == 204
+    assert len(api.received()) == 1
+    assert api.post(EVENT, **basic("blog-token:")).status_code == 204
+    api.app.deliveries.stop()
 
 
 def test_the_same_hit_id_in_another_project_is_another_event(api):

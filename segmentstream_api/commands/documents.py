@@ -17,6 +17,7 @@ from segmentstream_api.errors import CommandError
 STANDARD_INPUT = "-"
 _ENOUGH_BYTES = MAX_BODY_BYTES + 1  # to see that a document is too large
 _LINE_END = b"\r\n"
+_SUFFIXES = frozenset({".json", ".jsonl", ".ndjson"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,23 @@ def read_documents(names: Sequence[str]) -> Iterator[Document]:
             raise CommandError(f"{name} cannot be read: {error.strerror}") from error
 
 
+def files_in(names: Sequence[str]) -> list[str]:
+    """The names with each folder replaced by the files of JSON and JSON Lines in it, sorted.
+
+    Raises CommandError for a folder without any.
+    """
+    files = []
+    for name in names:
+        if name == STANDARD_INPUT or not Path(name).is_dir():
+            files.append(name)
+            continue
+        inside = sorted(path for path in Path(name).rglob("*") if path.suffix in _SUFFIXES)
+        if not inside:
+            raise CommandError(f"{name} holds no file *.json, *.jsonl or *.ndjson")
+        files += map(str, inside)
+    return files
+
+
 def total_bytes(names: Sequence[str]) -> int | None:
     """How many there are to read, None if that cannot be known."""
     paths = [Path(name) for name in names]
@@ -70,7 +88,7 @@ def _documents(name: str, stream: BinaryIO) -> Iterator[Document]:
 
 def _is_lines(name: str, head: bytes) -> bool:
     suffix = Path(name).suffix
-    if suffix in {".json", ".jsonl", ".ndjson"}:
+    if suffix in _SUFFIXES:
         return suffix != ".json"
     first, _, rest = head.strip().partition(b"\n")
     try:

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import base64
 import json
-import os
 import sys
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 from uuid import uuid4
 
-from segmentstream_api.commands.arguments import (
-    Subparsers,
-    add_command,
-    add_config_option,
-    config_path,
+from segmentstream_api.commands.arguments import Subparsers, add_command
+from segmentstream_api.commands.service import (
+    TOKEN_HELP,
+    Service,
+    add_service_options,
+    errors_in,
+    problem_in,
 )
 from segmentstream_api.commands.table import printable
 from segmentstream_api.destinations.base import Retry
-from segmentstream_api.destinations.http import Answer, HttpSender
+from segmentstream_api.destinations.http import Answer
 from segmentstream_api.errors import CommandError
-from segmentstream_api.hello import TOKEN_FILE, find_token
 
-_TIMEOUT_SECONDS = 30.0  # a request waits 7 s for destinations and 5 s for the store at most
 _DEFAULT_EVENT = "Test Event"
 _DEFAULT_USER_ID = "test-user"
 
@@ -37,17 +33,12 @@ def add_parser(subparsers: Subparsers) -> None:
         summary="Post one event to a running service and say what came back.",
         description="The service takes it for a real one: it goes to every destination of the"
         " token's project. The exit code is 0 if it was accepted (204), else 1.\n\n"
-        f"The token is that of --token, else of $SEGMENTSTREAM_TOKEN, else of {TOKEN_FILE}"
-        " beside the configuration. Other users of the machine can see --token while the command"
-        " runs.",
+        f"{TOKEN_HELP}",
         example='segmentstream-api send --event "Registered" --user-id u-1\n'
         "segmentstream-api send --file event.json",
         run=run,
     )
-    parser.add_argument(
-        "--url", default="http://127.0.0.1:8000", help="the service (default: %(default)s)"
-    )
-    parser.add_argument("--token", help="the API token")
+    add_service_options(parser)
     parser.add_argument("--event", metavar="NAME", help=f"its name (default: {_DEFAULT_EVENT})")
     parser.add_argument(
         "--user-id", metavar="ID", help=f"of its user (default: {_DEFAULT_USER_ID})"
@@ -55,20 +46,14 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--file", metavar="FILE", help="post this JSON as it is instead; - is standard input"
     )
-    add_config_option(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    url = _track_url(args.url)
-    token, came_from = _token(args)
-    body = _body(args)
-    sender = HttpSender(timeout_seconds=_TIMEOUT_SECONDS)
-    credentials = base64.b64encode(os.fsencode(token) + b":").decode()
-    headers = {"Authorization": f"Basic {credentials}", "Content-Type": "application/json"}
-    answer = sender.post(url, data=body, headers=headers)
-    sender.close()
+    service = Service(args)
+    answer = service.post(_body(args))
+    service.close()
     if isinstance(answer, Retry):
-        print(f"No answer from {printable(url)}: {answer.reason}.", file=sys.stderr)
+        print(f"No answer from {printable(service.url)}: {answer.reason}.", file=sys.stderr)
         print("Is the service running? `segmentstream-api serve` starts it.", file=sys.stderr)
         return 1
     if answer.status == HTTPStatus.NO_CONTENT:
@@ -77,36 +62,8 @@ def run(args: argparse.Namespace) -> int:
     for line in _told(answer):
         print(printable(line))
     if answer.status == HTTPStatus.UNAUTHORIZED:
-        print(f"The token came from {came_from}.")
+        print(f"The token came from {service.token_came_from}.")
     return 1
-
-
-def _track_url(given: str) -> str:
-    try:
-        parts = urlsplit(given)
-        usable = parts.scheme in {"http", "https"} and parts.hostname and "@" not in parts.netloc
-        _ = parts.port
-    except ValueError:
-        usable = False
-    if not usable:  # and it is not shown: there may be a password in it
-        raise CommandError("--url must be like http://127.0.0.1:8000, without user and password")
-    base = given.rstrip("/")
-    return base if base.endswith("/track") else f"{base}/track"
-
-
-def _token(args: argparse.Namespace) -> tuple[str, str]:
-    """The token, and where it came from."""
-    folder = config_path(args).parent
-    for token, came_from in (
-        (args.token, "--token"),
-        (os.environ.get("SEGMENTSTREAM_TOKEN"), "$SEGMENTSTREAM_TOKEN"),
-        (find_token(folder), str(folder / TOKEN_FILE)),
-    ):
-        if token:
-            return token, came_from
-    raise CommandError(
-        f"no token: give --token or $SEGMENTSTREAM_TOKEN; there is no {folder / TOKEN_FILE}"
-    )
 
 
 def _body(args: argparse.Namespace) -> bytes:
@@ -131,25 +88,12 @@ def _told(answer: Answer) -> list[str]:
         phrase = HTTPStatus(answer.status).phrase
     except ValueError:
         phrase = "an unknown status"
-    problem = _problem(answer)
+    problem = problem_in(answer)
     if problem is None:
         kind = answer.headers.get("Content-Type", "no content type")
         lines = [f"{answer.status} {phrase} ({kind}): this is not an answer of the service."]
         location = answer.headers.get("Location")
         return lines + ([f"It points to {location}, which is not followed."] if location else [])
     lines = [f"{answer.status} {phrase}: {problem.get('title')}", str(problem.get("detail"))]
-    errors = problem.get("errors")
-    for error in errors if isinstance(errors, list) else ():
-        if isinstance(error, dict):
-            lines.append(f"  {error.get('pointer') or 'document'}: {error.get('detail')}")
+    lines += [f"  {pointer or 'document'}: {detail}" for pointer, detail in errors_in(problem)]
     return lines
-
-
-def _problem(answer: Answer) -> dict[str, Any] | None:
-    if not answer.headers.get("Content-Type", "").startswith("application/problem+json"):
-        return None
-    try:
-        problem = json.loads(answer.body)
-    except (ValueError, RecursionError):
-        return None
-    return problem if isinstance(problem, dict) else None

@@ -22,7 +22,9 @@ HELP = [
     ["check"],
     ["send"],
     ["validate"],
+    ["import"],
     ["token"],
+    ["mock"],
     ["status"],
     ["dead-letters"],
     ["dead-letters", "list"],
@@ -50,7 +52,9 @@ def test_every_help_fits_the_terminal_and_80_columns_and_ends_with_an_example(
 
 def test_every_command_is_in_the_main_help_and_its_help_is_tested_here(run):
     _, out, _ = run("--help")
-    names = [command.__name__.rpartition(".")[2].replace("_", "-") for command in COMMANDS]
+    names = [
+        command.__name__.rpartition(".")[2].rstrip("_").replace("_", "-") for command in COMMANDS
+    ]
     assert {command[0] for command in HELP if command} == set(names)
     for name in names:
         assert f"\n  {name} " in out

@@ -143,13 +143,14 @@ def test_several_files_are_one_report(here, run):
 
 
 @pytest.mark.parametrize(
-    ("name", "found"), [("nothing.json", "No such file"), ("folder", "Is a directory")]
+    ("name", "found"),
+    [("nothing.json", "cannot be read: No such file"), ("folder", "holds no file *.json")],
 )
 def test_a_file_that_cannot_be_read_is_a_sentence(here, run, name, found):
     (here / "folder").mkdir()
     code, _, err = run("validate", name)
     assert code == 2
-    assert err.startswith(f"segmentstream-api: {name} cannot be read: {found}")
+    assert err.startswith(f"segmentstream-api: {name} {found}")
 
 
 def test_nothing_in_a_document_controls_the_terminal(here, run):
@@ -177,3 +178,69 @@ def test_long_input_has_a_progress_bar_on_a_terminal_alone(here):
     assert b"B/s" in os.read(ours, 65536)
     os.close(ours)
     os.close(terminal)
+
+
+CART = '{"event": {"name": "Viewed Cart", "user": {"userId": "u1"}, "cart": {"currency": "USD"}}}'
+
+
+def test_an_event_type_that_is_broken_is_told_with_its_name_and_counted_by_place(here, run):
+    (here / "events.jsonl").write_text(f"{CART}\n{VALID}\n{CART}\n")
+    code, out, _ = run("validate", "events.jsonl")
+    assert code == 1
+    lines = out.splitlines()
+    assert lines[0].startswith("events.jsonl:1: /event/cart/lineItems: is missing")
+    assert lines[0].endswith("(Viewed Cart)")
+    assert lines[6].split() == ["event", "type", "place", "documents"]
+    assert lines[7].split() == ["Viewed", "Cart", "/event/cart/lineItems", "2"]
+    assert lines[-1] == "3 documents: 2 invalid, 6 violations"
+
+
+def test_a_lenient_check_tells_the_same_and_is_good(here, run):
+    (here / "event.json").write_text(CART)
+    code, out, _ = run("validate", "--lenient", "event.json")
+    assert code == 0
+    assert "/event/cart/total" in out
+    assert out.endswith("1 document: all valid but for 3 violations of event types\n")
+    (here / "event.json").write_text(INVALID)
+    assert run("validate", "--lenient", "event.json")[0] == 1
+
+
+def test_a_script_learns_which_event_types_were_applied(here, run):
+    (here / "events.jsonl").write_text(f"{CART}\n{VALID}\n{INVALID}\n")
+    report = json.loads(run("validate", "--json", "events.jsonl")[1])
+    assert report["event_types"] == {
+        "Viewed Cart": {"schema": "schemas/events/viewed-cart.json", "documents": 1},
+        "Registered": {"schema": "schemas/events/registered.json", "documents": 1},
+    }
+    kinds = [(each["event_type"], each["schema"]) for each in report["violations"]]
+    assert kinds[0] == ("Viewed Cart", "schemas/events/viewed-cart.json")
+    assert kinds[-1] == (None, "schemas/track.json")
+
+
+def test_a_folder_is_all_its_files(here, run):
+    (here / "events" / "old").mkdir(parents=True)
+    (here / "events" / "a.json").write_text(VALID)
+    (here / "events" / "old" / "b.ndjson").write_text(f"{VALID}\n{VALID}\n")
+    (here / "events" / "notes.txt").write_text("none")
+    assert run("validate", "events") == (0, "3 documents: all valid\n", "")
+
+
+def test_a_project_brings_its_rules_and_its_own_event_types(folder, run):
+    text = (folder / "segmentstream.toml").read_text()
+    rules = 'schemas = ["plan/*.json"]\nunknown_events = "reject"\n'
+    folder.configure(text.replace("[projects.shop]\n", f"[projects.shop]\n{rules}"))
+    (folder / "plan").mkdir()
+    event = {"required": ["plan"], "properties": {"name": {"const": "Registered"}}}
+    (folder / "plan" / "a.json").write_text(json.dumps({"properties": {"event": event}}))
+    (folder / "a.json").write_text(VALID)
+    (folder / "b.json").write_text(VALID.replace("Registered", "Something"))
+    code, out, _ = run("validate", "--project", "shop", "a.json", "b.json")
+    assert code == 1
+    assert "a.json: /event/plan: is missing; it is required (Registered)\n" in out
+    assert "b.json: /event/name: is not the name of a known event type\n" in out
+    folder.configure(text.replace("[projects.shop]\n", '[projects.shop]\nevent_types = "off"\n'))
+    (folder / "b.json").write_text(CART)
+    assert run("validate", "--project", "shop", "b.json")[0] == 0
+    code, _, err = run("validate", "--project", "nobody", "a.json")
+    assert code == 2
+    assert "'nobody' is no project" in err

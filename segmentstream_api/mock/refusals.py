@@ -1,0 +1,76 @@
+"""WSGI middleware that notes what an application refuses. It stands around the real one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from segmentstream_api.body import MAX_BODY_BYTES, Readable, parse
+from segmentstream_api.errors import Refused
+
+_FIRST_REFUSAL = 400
+
+
+class Refusals:
+    """`noted` has each request that was answered 4xx or 5xx, before its client gets the answer."""
+
+    def __init__(self, application: WSGIApplication) -> None:
+        self._application = application
+        self.noted: list[dict[str, Any]] = []
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        body = environ["wsgi.input"] = _Copied(environ["wsgi.input"])
+        status = 0
+
+        def note_status(line: str, headers: list[tuple[str, str]], *more: Any) -> Any:
+            nonlocal status
+            status = int(line.split(maxsplit=1)[0])
+            return start_response(line, headers, *more)
+
+        answer = self._application(environ, note_status)
+        if status >= _FIRST_REFUSAL:
+            answer = list(answer)  # a problem document in one piece, with nothing to close
+            self.noted.append(_refusal(environ, status, b"".join(answer), body))
+        return answer
+
+
+class _Copied:
+    """A request's body that keeps what was read of it."""
+
+    def __init__(self, stream: Readable) -> None:
+        self._stream = stream
+        self.content = bytearray()
+
+    def read(self, size: int, /) -> bytes:
+        chunk = self._stream.read(size)
+        self.content += chunk
+        return chunk
+
+
+def _refusal(environ: WSGIEnvironment, status: int, answer: bytes, body: _Copied) -> dict[str, Any]:
+    problem: dict[str, Any] = {}
+    with suppress(ValueError):
+        problem = json.loads(answer)
+    noted = {
+        "method": environ["REQUEST_METHOD"],
+        "path": environ["PATH_INFO"],
+        "status": status,
+        "code": problem.get("code"),
+        "detail": problem.get("detail"),
+        "violations": problem.get("errors", []),
+    }
+    with suppress(Refused, OSError, ValueError):  # then there is no document to tell of
+        noted["document"] = parse(_whole(environ, body))
+    return noted
+
+
+def _whole(environ: WSGIEnvironment, body: _Copied) -> bytes:
+    """With what the application left unread, as it does where the token is wrong."""
+    announced = int(environ.get("CONTENT_LENGTH") or 0)
+    if announced <= MAX_BODY_BYTES:
+        while len(body.content) < announced and body.read(announced - len(body.content)):
+            pass
+    return bytes(body.content)

@@ -1,0 +1,117 @@
+"""The OpenAPI description of the service, made from the schema files; `reference` publishes it.
+
+Fields, examples and problem codes stand in the schemas alone. What is written here is what no
+schema can say: the operation, its authentication and what a client should do about each status.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from segmentstream_api.problems import MEDIA_TYPE as PROBLEM_MEDIA_TYPE
+from segmentstream_api.version import package_version
+
+_MEANINGS = {
+    400: "The request or the event is wrong: `code` says in which way, `errors` where and what is "
+    "allowed. Final: the same request will be refused again.",
+    401: "No valid API token. One answer for every cause, before anything else is looked at.",
+    404: "Another path than those described here.",
+    405: "Another method than those described here.",
+    500: "A defect of the service. Send the event again, with the same `hitId`.",
+    503: "The event cannot be stored now and nothing of it was kept. Send it again, with the same "
+    "`hitId`, after `Retry-After` seconds.",
+}
+_HEADERS: dict[int, dict[str, tuple[str, dict[str, Any]]]] = {
+    401: {
+        "WWW-Authenticate": (
+            "The scheme to use.",
+            {"type": "string", "const": 'Basic realm="SegmentStream"'},
+        )
+    },
+    405: {"Allow": ("The methods that this path has, with commas.", {"type": "string"})},
+    503: {"Retry-After": ("Seconds to wait.", {"type": "integer", "minimum": 1})},
+}
+
+
+def openapi_document(track: Mapping[str, Any], problem: Mapping[str, Any]) -> dict[str, Any]:
+    """OpenAPI 3.1, with the schemas of the request and of the problems as they are.
+
+    Raises KeyError for an example of a problem whose status is not explained here.
+    """
+    return {
+        "openapi": "3.1.1",
+        "info": {
+            "title": "SegmentStream HTTP Tracking API",
+            "version": package_version(),
+            "summary": "Post an event; 204 means that it is safe.",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "security": [{"token": []}],
+        "paths": {"/track": {"post": _track(track, problem)}},
+        "components": {
+            "securitySchemes": {
+                "token": {
+                    "type": "http",
+                    "scheme": "basic",
+                    "description": "The API token is the user name. The password is ignored.",
+                }
+            },
+            "schemas": {"track": dict(track), "problem": dict(problem)},
+        },
+    }
+
+
+def _track(track: Mapping[str, Any], problem: Mapping[str, Any]) -> dict[str, Any]:
+    by_status: dict[int, list[Mapping[str, Any]]] = {}
+    for example in problem["examples"]:
+        by_status.setdefault(example["status"], []).append(example)
+    return {
+        "operationId": "track",
+        "summary": "Take one event",
+        "description": "At most 65,536 bytes of strict JSON, sent with `Content-Length` and "
+        "uncompressed. An event whose `hitId` was seen within the deduplication window gets 204 "
+        "as well and is delivered once.",
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {"$ref": "#/components/schemas/track"},
+                    "examples": _named(
+                        (example["event"].get("name", "An event"), example)
+                        for example in track["examples"]
+                    ),
+                }
+            },
+        },
+        "responses": {
+            "204": {"description": "The event is safe: it was on disk before this answer."},
+            **{
+                str(status): _refusal(status, examples)
+                for status, examples in sorted(by_status.items())
+            },
+        },
+    }
+
+
+def _refusal(status: int, examples: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    headers = {
+        name: {"description": description, "required": True, "schema": schema}
+        for name, (description, schema) in _HEADERS.get(status, {}).items()
+    }
+    content = {
+        "schema": {"$ref": "#/components/schemas/problem"},
+        "examples": _named((example["code"], example) for example in examples),
+    }
+    return {
+        "description": _MEANINGS[status],
+        **({"headers": headers} if headers else {}),
+        "content": {PROBLEM_MEDIA_TYPE: content},
+    }
+
+
+def _named(examples: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
+    return {
+        f"{number}-{name.lower().replace(' ', '-')}": {"summary": name, "value": example}
+        for number, (name, example) in enumerate(examples, 1)
+    }
