@@ -92,7 +92,7 @@ class TestAGoodFile:
         assert settings.delivery.retry_for_seconds == 72 * 3600
         assert settings.delivery.keep_dead_letters_seconds == 30 * 86400
         assert settings.delivery.concurrency == 4
-        assert settings.delivery.most_waiting_requests == 8
+        assert settings.delivery.most_waiting_requests == 4
 
     def test_is_taken_at_its_word(self, load, tmp_path):
         settings = load(
