@@ -1,0 +1,76 @@
+"""What the service runs with: frozen, built once by `load_settings`, given to whoever needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from segmentstream_api.destinations.base import Destination
+from segmentstream_api.event_types.rules import EventTypeSettings
+
+DEFAULT_PATH = "segmentstream.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """`path` is the SQLite file; `disk_floor_bytes` is None for the default floor."""
+
+    path: Path
+    dedup_window_seconds: float
+    disk_floor_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverySettings:
+    push_budget_seconds: float
+    retry_for_seconds: float
+    keep_dead_letters_seconds: float
+    concurrency: int
+    most_waiting_requests: int
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    name: str
+    tokens: tuple[str, ...] = field(repr=False)
+    """Digests: `sha256:` and 64 hex digits."""
+    destinations: tuple[str, ...]
+    event_types: EventTypeSettings = field(default_factory=EventTypeSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class EventSelection:
+    """Which events a destination gets, by name: only these, or all but these."""
+
+    only: frozenset[str] | None = None
+    never: frozenset[str] = frozenset()
+
+    def admits(self, name: str) -> bool:
+        return name not in self.never and (self.only is None or name in self.only)
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationSettings:
+    """A destination's class and what has passed its settings schema, defaults filled in."""
+
+    name: str
+    cls: type[Destination]
+    settings: Mapping[str, Any] = field(repr=False)
+    events: EventSelection
+    rename: Mapping[str, str]
+
+    def build(self) -> Destination:
+        return self.cls(self.name, self.settings)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    source: Path
+    store: StoreSettings
+    delivery: DeliverySettings
+    projects: tuple[Project, ...]
+    destinations: tuple[DestinationSettings, ...]
+    reference: bool = True
+    """Whether /docs, /openapi.json and /schemas are answered."""
