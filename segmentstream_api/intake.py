@@ -31,7 +31,7 @@ class _Arrival:
     leases_seconds: Mapping[str, float]
     arrived_at: float
     push_deadline: float = 0.0
-    pushes: list[Ticket[Sequence[OutboxRow], None]] = field(default_factory=list)
+    pushes: list[tuple[Lane, Ticket[Sequence[OutboxRow], None]]] = field(default_factory=list)
 
 
 class Intake:
@@ -93,8 +93,10 @@ class Intake:
             if receipt is None or receipt.event_id is None:
                 for lane in reserved:
                     lane.cancel()
-        for pushed in arrival.pushes:
+        for lane, pushed in arrival.pushes:
             pushed.wait(arrival.push_deadline - time.monotonic())
+            if not pushed.done:
+                lane.pace.missed()
         if receipt.event_id is not None:
             for lane in lanes:
                 if lane not in reserved:
@@ -127,7 +129,7 @@ class Intake:
                 if lane.destination.local:
                     local.setdefault(lane, []).append(row)
                 else:
-                    arrival.pushes.append(lane.push([row], deadline))
+                    arrival.pushes.append((lane, lane.push([row], deadline)))
         for lane, rows in local.items():  # last: they run in this thread, the others meanwhile
             lane.push(rows, deadline)
 

@@ -138,7 +138,14 @@ class Task(threading.Thread):
 def a_lane(destination: Destination, store: Store, clock: Clock, **more: Any) -> Lane:
     """A lane whose clocks are both `clock` and whose retries have no jitter."""
     schedule = Schedule(retry_for_seconds=3 * A_DAY, clock=clock, uniform=lambda low, high: 1.0)
-    given = {"concurrency": 2, "most_pushes": 8, "clock": clock, "monotonic": clock, **more}
+    given = {
+        "concurrency": 2,
+        "most_pushes": 8,
+        "push_budget_seconds": 2.0,
+        "clock": clock,
+        "monotonic": clock,
+        **more,
+    }
     return Lane(destination, store=store, schedule=schedule, **given)
 
 

@@ -28,6 +28,7 @@ class Deliveries:
                 schedule=schedule,
                 concurrency=delivery.concurrency,
                 most_pushes=delivery.most_waiting_requests,
+                push_budget_seconds=delivery.push_budget_seconds,
                 rename=each.rename,
             )
             for each in settings.destinations

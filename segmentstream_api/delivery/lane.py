@@ -1,8 +1,9 @@
 """Everything that goes to one destination goes through its lane: pushes and redeliveries.
 
 The lane keeps a destination from hurting anybody else: it bounds how many requests' deliveries
-are in it, it runs what crosses a network in threads of its own, and its breaker stops both when
-the destination fails. Whoever sends also settles, so a request may stop waiting at any time.
+are in it, it runs what crosses a network in threads of its own, its breaker stops both when the
+destination fails, and its pace lets no request wait for one that is too slow. Whoever sends also
+settles, so a request may stop waiting at any time.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from segmentstream_api.delivery.breaker import Breaker
+from segmentstream_api.delivery.pace import Pace
 from segmentstream_api.delivery.schedule import Schedule
 from segmentstream_api.delivery.watch import Watch
 from segmentstream_api.destinations.base import Delivery, Destination, Outcome, Retry
@@ -42,6 +44,7 @@ class Lane:
         schedule: Schedule,
         concurrency: int,
         most_pushes: int,
+        push_budget_seconds: float,
         rename: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
@@ -51,6 +54,7 @@ class Lane:
         self.name = destination.name
         self.names = Names(destination.name, destination.display_name)
         self.breaker = Breaker(monotonic)
+        self.pace = Pace(destination.name, push_budget_seconds)
         self.concurrency = 1 if local else concurrency
         self.lease_seconds = 2 * destination.timeout_seconds + LEASE_MARGIN_SECONDS
         self._store = store
@@ -79,7 +83,7 @@ class Lane:
         if self.destination.local:
             since = self._sending_since
             return since is None or self._monotonic() - since < LOCAL_PATIENCE_SECONDS
-        return self._places.acquire(blocking=False)
+        return self.pace.keeps_up and self._places.acquire(blocking=False)
 
     def cancel(self) -> None:
         """Gives back a place that was reserved for a push that will not come."""
@@ -118,7 +122,9 @@ class Lane:
         if self._closing or not in_time or not (probe or self.breaker.admits):
             self.hand_back(rows)
             return
+        began = self._monotonic()
         outcomes = self._outcomes(rows)
+        self.pace.took(self._monotonic() - began)
         self._store.settle(map(self._schedule.settlement, rows, outcomes))
         self._watch.outcomes(outcomes)
 

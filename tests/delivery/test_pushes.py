@@ -8,9 +8,19 @@ from typing import Any
 
 import pytest
 
+from segmentstream_api.delivery.lane import Lane
 from segmentstream_api.destinations.base import Delivered, Retry
 from segmentstream_api.intake import Intake
-from tests.fakes import FakeDestination, FakeLocalDestination, Gate, Task, a_lane, always, an_event
+from tests.fakes import (
+    FakeDestination,
+    FakeLocalDestination,
+    Gate,
+    Task,
+    a_lane,
+    always,
+    an_event,
+    until,
+)
 
 
 class Everything:
@@ -24,22 +34,34 @@ class Everything:
 
 
 @pytest.fixture
-def intake_to(store, clock):
-    """An intake in front of these destinations."""
-    made = []
-
-    def intake_to(*destinations, budget_seconds=20.0):
-        lanes = [
-            a_lane(destination, store, clock, monotonic=time.monotonic)
-            for destination in destinations
-        ]
-        made.extend(lanes)
-        routing: Any = Everything(lanes)  # all that the intake asks of a Routing
-        return Intake(store, routing, push_budget_seconds=budget_seconds, wake=lambda lane: None)
-
-    yield intake_to
+def lanes():
+    """Of every intake that the test has made."""
+    made: list[Lane] = []
+    yield made
     for lane in made:
         lane.close()
+
+
+@pytest.fixture
+def intake_to(store, clock, lanes):
+    """An intake in front of these destinations."""
+
+    def intake_to(*destinations, budget_seconds=20.0):
+        made = [
+            a_lane(
+                destination,
+                store,
+                clock,
+                monotonic=time.monotonic,
+                push_budget_seconds=budget_seconds,
+            )
+            for destination in destinations
+        ]
+        lanes.extend(made)
+        routing: Any = Everything(made)  # all that the intake asks of a Routing
+        return Intake(store, routing, push_budget_seconds=budget_seconds, wake=lambda lane: None)
+
+    return intake_to
 
 
 @pytest.fixture
@@ -112,6 +134,24 @@ def test_the_budget_is_one_for_all_and_what_is_being_sent_goes_on(intake_to, sto
     for destination in destinations:
         while not destination.keys:
             time.sleep(0.001)
+
+
+def test_one_that_took_the_whole_budget_is_not_waited_for_until_it_is_quick_again(
+    intake_to, lanes, store, gate
+):
+    crm = FakeDestination("crm", hanging(gate))
+    intake = intake_to(crm, budget_seconds=0.5)
+    intake.take(an_event())
+    intake.take(an_event())
+    assert len(crm.keys) == 1, "the second was not tried in its request"
+    (second,) = store.claim("crm", limit=10, lease_seconds=25)
+    gate.open()
+    until(lambda: waiting(store) == {"crm": 1})
+    (lane,) = lanes
+    lane.send([second])
+    intake.take(an_event())
+    assert len(crm.keys) == 3
+    assert waiting(store) == {}
 
 
 def test_what_arrives_during_a_transaction_shares_the_next_and_one_local_write(
