@@ -11,23 +11,21 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
-import shutil
 import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-CHECKOUT = Path(__file__).parent.parent
+import wrk
+from processes import BARE, CHECKOUT, SERVICE, free_port, running
+
 DIGEST = "sha256:6ca13d52ca70c883e0f0bb101e425a89e8624de51db2d2392593af6a84118090"  # of abc123
-BARE = "bare Falcon, 204"
+BARE_FALCON = "bare Falcon, 204"
 DURABLE = "new events to a file, durable"
 
 
@@ -43,7 +41,7 @@ class Scenario:
 
 
 SCENARIOS = (
-    Scenario(BARE, bare=True),
+    Scenario(BARE_FALCON, bare=True),
     Scenario(DURABLE),
     Scenario("… beside a dead destination", neighbour="dead"),
     Scenario("… beside a hanging destination", neighbour="hanging"),
@@ -58,7 +56,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3, help="the table shows the medians")
     parser.add_argument("--connections", type=int, default=32, help="kept alive all the time")
     arguments = parser.parse_args()
-    if shutil.which("wrk") is None:
+    if wrk.is_missing():
         print("wrk is needed (Debian, Ubuntu: apt-get install wrk)", file=sys.stderr)
         return 2
     results: dict[str, list[dict[str, Any]]] = {each.name: [] for each in SCENARIOS}
@@ -78,29 +76,11 @@ def measure(scenario: Scenario, seconds: float, connections: int) -> dict[str, A
         neighbour_url(scenario.neighbour) as url,
         service(scenario, Path(folder), url) as port,
     ):
-        load(port, scenario.mode, 1.0, connections)  # warms up
-        result = load(port, scenario.mode, seconds, connections)
+        wrk.load(port, scenario.mode, 1.0, connections)  # warms up
+        result = wrk.load(port, scenario.mode, seconds, connections)
     wrong = result["not_2xx"] if scenario.expects_2xx else result["requests"] - result["not_2xx"]
     if wrong or result["failed"]:
         raise SystemExit(f"{scenario.name}: unexpected answers: {result}")
-    return result
-
-
-def load(port: int, mode: str, seconds: float, connections: int) -> dict[str, Any]:
-    """What wrk measured."""
-    # A request may wait for the push budget, 2 s; wrk would by default call that a timeout.
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "10s"]
-    command += ["-s", str(CHECKOUT / "benchmarks/track.lua"), f"http://127.0.0.1:{port}/track"]
-    run = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "MODE": mode},
-        timeout=seconds + 60,
-    )
-    (line,) = (line for line in run.stdout.splitlines() if line.startswith("RESULT "))
-    result: dict[str, Any] = json.loads(line.removeprefix("RESULT "))
     return result
 
 
@@ -109,21 +89,8 @@ def service(scenario: Scenario, folder: Path, neighbour: str | None) -> Iterator
     """The port of a fresh service with an empty store, on the disk of the checkout."""
     (folder / "segmentstream.toml").write_text(configuration(neighbour), "utf-8")
     port = free_port()
-    settings = "benchmarks/bare.conf.py" if scenario.bare else "gunicorn.conf.py"
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "-c", settings, "--bind", f"127.0.0.1:{port}"],
-            cwd=CHECKOUT,
-            env={**os.environ, "SEGMENTSTREAM_CONFIG": str(folder / "segmentstream.toml")},
-            stdout=log,
-            stderr=log,
-        )
-        try:
-            wait_until_it_listens(port, process, folder / "log")
-            yield port
-        finally:
-            process.terminate()
-            process.wait(60)
+    with running(BARE if scenario.bare else SERVICE, folder, port):
+        yield port
 
 
 def configuration(neighbour: str | None) -> str:
@@ -169,32 +136,15 @@ def neighbour_url(kind: str | None) -> Iterator[str | None]:
                 connection.close()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def wait_until_it_listens(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            break
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            time.sleep(1.0)  # the other workers
-            return
-        time.sleep(0.1)
-    raise SystemExit(f"the service did not start:\n{log.read_text()}")
-
-
 def print_table(results: dict[str, list[dict[str, Any]]]) -> None:
     """Markdown, as benchmarks/README.md keeps it."""
     print("| scenario | requests/s | p50 ms | p99 ms | share of bare Falcon | of durable |")
     print("|---|---|---|---|---|---|")
     for name, runs in results.items():
         rates = [rate(run) for run in runs]
-        shares = [rate(run) / rate(bare) for run, bare in zip(runs, results[BARE], strict=True)]
+        shares = [
+            rate(run) / rate(bare) for run, bare in zip(runs, results[BARE_FALCON], strict=True)
+        ]
         healthy = [rate(run) / rate(one) for run, one in zip(runs, results[DURABLE], strict=True)]
         p50, p99 = (statistics.median(run[key] for run in runs) for key in ("p50_ms", "p99_ms"))
         print(

@@ -1,4 +1,5 @@
 -- The documented example. MODE: new (each hitId once), same (one hitId), broken (no user id).
+-- PAUSE_MS: what each connection waits before each of its requests.
 local mode = os.getenv("MODE") or "new"
 local run = tostring(os.time()) .. "-" .. tostring(math.random(1, 1e9))
 local count = 0
@@ -18,6 +19,11 @@ function request()
   if mode == "new" then count = count + 1 end
   local body = mode == "broken" and broken or string.format(template, run, count)
   return wrk.format(nil, nil, nil, body)
+end
+
+local pause = tonumber(os.getenv("PAUSE_MS") or "0")
+if pause > 0 then
+  function delay() return pause end
 end
 
 function done(summary, latency)
