@@ -12,6 +12,7 @@ from segmentstream_api.delivery.lane import Lane
 from segmentstream_api.delivery.schedule import Schedule
 from segmentstream_api.destinations.base import Delivered, Delivery, Destination, Outcome
 from segmentstream_api.event import Event, new_event
+from segmentstream_api.routing import Routing
 from segmentstream_api.store.base import Store
 
 A_DAY = 86_400.0
@@ -147,6 +148,16 @@ def a_lane(destination: Destination, store: Store, clock: Clock, **more: Any) ->
         **more,
     }
     return Lane(destination, store=store, schedule=schedule, **given)
+
+
+class Everything(Routing):
+    """Every event goes to every lane, but for those of the project `nobody`."""
+
+    def __init__(self, lanes: Sequence[Lane]) -> None:
+        self._lanes_of_all = lanes
+
+    def lanes(self, event: Event) -> Sequence[Lane]:
+        return [] if event.project == "nobody" else self._lanes_of_all
 
 
 class InThisThread(Executor):

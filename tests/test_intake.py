@@ -14,6 +14,7 @@ from segmentstream_api.store.sqlite_file import SqliteFile
 from tests.fakes import (
     A_DAY,
     Clock,
+    Everything,
     FakeDestination,
     FakeLocalDestination,
     Gate,
@@ -24,16 +25,6 @@ from tests.fakes import (
     an_event_without_hit_id,
     until,
 )
-
-
-class Everything:
-    """A routing by which every event goes to every lane, but for `nobody`."""
-
-    def __init__(self, lanes):
-        self._lanes = lanes
-
-    def lanes(self, event):
-        return [] if event.project == "nobody" else self._lanes
 
 
 class Service:
@@ -58,7 +49,7 @@ class Service:
         self.woken: list[str] = []
         self.intake = Intake(
             self.store,
-            Everything(self.lanes),  # type: ignore[arg-type]  # all that the intake asks of it
+            Everything(self.lanes),
             push_budget_seconds=20.0,
             wake=lambda lane: self.woken.append(lane.name),
             **more,
@@ -219,7 +210,7 @@ def test_a_push_that_goes_on_after_the_budget_is_nobody_elses_to_send(service):
     service.crm.answer = hang
     impatient = Intake(
         service.store,
-        Everything(service.lanes),  # type: ignore[arg-type]  # as above
+        Everything(service.lanes),
         push_budget_seconds=0.01,
         wake=service.woken.append,
     )

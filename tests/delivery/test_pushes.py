@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any
 
 import pytest
 
@@ -12,6 +11,7 @@ from segmentstream_api.delivery.lane import Lane
 from segmentstream_api.destinations.base import Delivered, Retry
 from segmentstream_api.intake import Intake
 from tests.fakes import (
+    Everything,
     FakeDestination,
     FakeLocalDestination,
     Gate,
@@ -21,16 +21,6 @@ from tests.fakes import (
     an_event,
     until,
 )
-
-
-class Everything:
-    """A routing by which every event goes to every lane."""
-
-    def __init__(self, lanes):
-        self._lanes = lanes
-
-    def lanes(self, event):
-        return self._lanes
 
 
 @pytest.fixture
@@ -58,8 +48,9 @@ def intake_to(store, clock, lanes):
             for destination in destinations
         ]
         lanes.extend(made)
-        routing: Any = Everything(made)  # all that the intake asks of a Routing
-        return Intake(store, routing, push_budget_seconds=budget_seconds, wake=lambda lane: None)
+        return Intake(
+            store, Everything(made), push_budget_seconds=budget_seconds, wake=lambda lane: None
+        )
 
     return intake_to
 
