@@ -1,13 +1,17 @@
 """The least that could answer: what gunicorn and Falcon cost by themselves.
 
-Anywhere but at /track it is a destination that takes everything.
+Anywhere but at /track it is a destination that takes everything, after LATENCY_MS.
 """
 
 from __future__ import annotations
 
+import os
+import time
 from typing import Any
 
 import falcon
+
+LATENCY_SECONDS = float(os.environ.get("LATENCY_MS") or 0) / 1000
 
 
 class Track:
@@ -16,6 +20,7 @@ class Track:
 
 
 def take(_req: falcon.Request, resp: falcon.Response, **_path: str) -> None:
+    time.sleep(LATENCY_SECONDS)
     resp.text = "{}"
 
 

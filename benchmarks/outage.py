@@ -1,6 +1,6 @@
 """What an outage of every destination costs: acknowledgements during it, the backlog after it.
 
-    script/benchmark outage [--type clickhouse|webhook] [--rate 300] [--minutes 60]
+    script/benchmark outage [--type clickhouse|webhook] [--rate 300] [--minutes 60] [--latency-ms 0]
 
 A store is filled with what arrives in that time at that rate, for one destination that is down.
 Then the service runs under the same rate: first without the destination, which gives the latency
@@ -44,6 +44,8 @@ def main() -> int:
     parser.add_argument("--rate", type=int, default=300, help="events a second, about")
     parser.add_argument("--minutes", type=float, default=60, help="how long it was down")
     parser.add_argument("--seconds", type=float, default=20, help="load with the breaker open")
+    parser.add_argument("--latency-ms", type=float, default=0, help="what the destination takes")
+    parser.add_argument("--concurrency", type=int, help="of the destination, if not the usual")
     arguments = parser.parse_args()
     if wrk.is_missing():
         print("wrk is needed (Debian, Ubuntu: apt-get install wrk)", file=sys.stderr)
@@ -56,7 +58,7 @@ def main() -> int:
 def measure(folder: Path, arguments: argparse.Namespace) -> None:
     port, destination = free_port(), free_port()
     pause_ms = round(CONNECTIONS * 1000 / arguments.rate)
-    (folder / "segmentstream.toml").write_text(configuration(arguments.type, destination), "utf-8")
+    (folder / "segmentstream.toml").write_text(configuration(arguments, destination), "utf-8")
     backlog = int(arguments.rate * arguments.minutes * 60)
     say(f"filling the store with {backlog:,} events …")
     fill(folder / "segmentstream.toml", backlog)
@@ -64,7 +66,8 @@ def measure(folder: Path, arguments: argparse.Namespace) -> None:
         wrk.load(port, "new", 5, CONNECTIONS, pause_ms=pause_ms)  # opens the breakers
         say(f"the destination is down: {arguments.seconds:g} s of load …")
         down = wrk.load(port, "new", arguments.seconds, CONNECTIONS, pause_ms=pause_ms)
-        with running(BARE, folder, destination):
+        latency = {"LATENCY_MS": str(arguments.latency_ms), "SEGMENTSTREAM_THREADS": "64"}
+        with running(BARE, folder, destination, **latency):
             seconds, live = drain(folder, port, pause_ms)
     wrong = [each for each in (down, *live) if each["not_2xx"] or each["failed"]]
     if wrong:
@@ -79,8 +82,9 @@ def measure(folder: Path, arguments: argparse.Namespace) -> None:
     )
 
 
-def configuration(kind: str, port: int) -> str:
-    url = "base_url" if kind == "clickhouse" else "url"
+def configuration(arguments: argparse.Namespace, port: int) -> str:
+    url = "base_url" if arguments.type == "clickhouse" else "url"
+    concurrency = f"concurrency = {arguments.concurrency}" if arguments.concurrency else ""
     return f"""
         [store]
         disk_floor_megabytes = 64
@@ -88,8 +92,9 @@ def configuration(kind: str, port: int) -> str:
         tokens = ["{DIGEST}"]
         destinations = ["crm"]
         [destinations.crm]
-        type = "{kind}"
+        type = "{arguments.type}"
         {url} = "http://127.0.0.1:{port}"
+        {concurrency}
         """
 
 

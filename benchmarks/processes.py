@@ -17,13 +17,14 @@ BARE = "benchmarks/bare.conf.py"
 
 
 @contextlib.contextmanager
-def running(settings: str, folder: Path, port: int) -> Iterator[None]:
+def running(settings: str, folder: Path, port: int, **environ: str) -> Iterator[None]:
     """SERVICE, with segmentstream.toml in the folder, or BARE; until the end of the block."""
+    environ["SEGMENTSTREAM_CONFIG"] = str(folder / "segmentstream.toml")
     with (folder / f"log-{port}").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "gunicorn", "-c", settings, "--bind", f"127.0.0.1:{port}"],
             cwd=CHECKOUT,
-            env={**os.environ, "SEGMENTSTREAM_CONFIG": str(folder / "segmentstream.toml")},
+            env={**os.environ, **environ},
             stdout=log,
             stderr=log,
         )

@@ -91,7 +91,6 @@ class TestAGoodFile:
         assert settings.delivery.push_budget_seconds == 2
         assert settings.delivery.retry_for_seconds == 72 * 3600
         assert settings.delivery.keep_dead_letters_seconds == 30 * 86400
-        assert settings.delivery.concurrency == 4
         assert settings.delivery.most_waiting_requests == 4
 
     def test_is_taken_at_its_word(self, load, tmp_path):
@@ -106,7 +105,6 @@ class TestAGoodFile:
             push_budget_seconds = 0.5
             retry_for_hours = 1
             keep_dead_letters_days = 0.5
-            concurrency = 1
             most_waiting_requests = 1
             """
         )
@@ -116,7 +114,7 @@ class TestAGoodFile:
         assert settings.delivery.push_budget_seconds == 0.5
         assert settings.delivery.retry_for_seconds == 3600
         assert settings.delivery.keep_dead_letters_seconds == 43200
-        assert settings.delivery.concurrency == settings.delivery.most_waiting_requests == 1
+        assert settings.delivery.most_waiting_requests == 1
 
     def test_may_name_an_absolute_path(self, load):
         settings = load(PROJECT + '[store]\nurl = "sqlite:////var/lib/events.db"')
@@ -170,7 +168,7 @@ class TestAGoodFile:
     def test_cannot_be_changed_once_it_is_loaded(self, load):
         settings = load(PROJECT + '[destinations.a]\ntype = "fake"\nkey = "kkkk"')
         with pytest.raises(dataclasses.FrozenInstanceError):
-            settings.delivery.concurrency = 9
+            settings.delivery.push_budget_seconds = 9
         with pytest.raises(TypeError):
             settings.destinations[0].settings["key"] = "other"
 
@@ -196,6 +194,21 @@ class TestWhichEventsADestinationGets:
         events = settings.destinations[0].events
         names = ["Registered", "Refunded", "Viewed", ""]
         assert [name for name in names if events.admits(name)] == ["Registered"]
+
+
+class TestHowManyRequestsADestinationGetsAtOnce:
+    @pytest.mark.parametrize(
+        ("type_name", "usual"), [("webhook", 16), ("segment", 4), ("postgresql", 4)]
+    )
+    def test_is_few_for_a_type_that_sends_batches_and_more_for_one_that_does_not(
+        self, type_name, usual
+    ):
+        assert REGISTRY[type_name].usual_concurrency() == usual
+
+    def test_is_what_the_configuration_says(self, load):
+        text = PROJECT + '[destinations.a]\ntype = "fake"\nkey = "kkkk"\n'
+        assert load(text).destinations[0].concurrency == 16
+        assert load(text + "concurrency = 3").destinations[0].concurrency == 3
 
 
 class TestTheEnvironment:
@@ -276,8 +289,8 @@ CASES = {
         {"delivery.budget": "is not known; allowed here: push_budget_seconds, retry_for_hours"},
     ),
     "a text for a number": (
-        f'{PROJECT}[delivery]\nconcurrency = "4"',
-        {"delivery.concurrency": "must be a whole number; found a string of length 1"},
+        f'{PROJECT}[delivery]\nmost_waiting_requests = "4"',
+        {"delivery.most_waiting_requests": "must be a whole number; found a string of length 1"},
     ),
     "a boolean for a number": (
         f"{PROJECT}[store]\ndedup_window_hours = true",
@@ -403,7 +416,7 @@ class TestProblems:
             [store]
             url = 7
             [delivery]
-            concurrency = 0
+            most_waiting_requests = 0
             push_budget_seconds = nan
             [projects.shop]
             tokens = ["{DIGEST}"]
@@ -428,7 +441,7 @@ class TestProblems:
         assert set(found) == {
             "speed",
             "store.url",
-            "delivery.concurrency",
+            "delivery.most_waiting_requests",
             "delivery.push_budget_seconds",
             "projects.shop.destinations.1",
             "projects.blog.tokens.0",
@@ -578,7 +591,7 @@ class TestTheSchema:
         Draft202012Validator.check_schema(load_schema("config.json"))
 
     def test_covers_what_can_be_set(self):
-        assert {"store.url", "delivery.concurrency", "projects.*.tokens"} <= SETTINGS.keys()
+        assert {"store.url", "destinations.*.concurrency", "projects.*.tokens"} <= SETTINGS.keys()
 
     @pytest.mark.parametrize("setting", SETTINGS)
     def test_describes_every_setting_in_a_sentence(self, setting):

@@ -11,7 +11,7 @@ from segmentstream_api.destinations.registry import OWN
 from tests.settings_tables import PAGES, filled
 
 INDEX = PAGES.parent / "destinations.md"
-COMMON = {"type", "events", "exclude_events", "rename"}
+COMMON = {"type", "events", "exclude_events", "rename", "concurrency"}
 
 
 def page(type_name):

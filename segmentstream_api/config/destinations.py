@@ -14,7 +14,7 @@ from segmentstream_api.destinations.registry import destination_class
 from segmentstream_api.errors import Problem, UnknownDestinationType
 from segmentstream_api.integrations import ALL
 
-_COMMON_SETTINGS = frozenset({"type", "events", "exclude_events", "rename"})
+_COMMON_SETTINGS = frozenset({"type", "events", "exclude_events", "rename", "concurrency"})
 
 
 def check_destination(
@@ -55,6 +55,7 @@ def check_destination(
             frozenset(settings.get("exclude_events", ())),
         ),
         MappingProxyType(dict(settings.get("rename", {}))),
+        settings.get("concurrency", cls.usual_concurrency()),
     )
     problems = [Problem(dotted(place), sentence) for sentence in built.build().check()]
     return [built], problems

@@ -79,7 +79,6 @@ def _settings(
             push_budget_seconds=delivery["push_budget_seconds"],
             retry_for_seconds=delivery["retry_for_hours"] * 3600,
             keep_dead_letters_seconds=delivery["keep_dead_letters_days"] * 86400,
-            concurrency=delivery["concurrency"],
             most_waiting_requests=delivery["most_waiting_requests"],
         ),
         projects=tuple(

@@ -27,7 +27,6 @@ class DeliverySettings:
     push_budget_seconds: float
     retry_for_seconds: float
     keep_dead_letters_seconds: float
-    concurrency: int
     most_waiting_requests: int
 
 
@@ -60,6 +59,7 @@ class DestinationSettings:
     settings: Mapping[str, Any] = field(repr=False)
     events: EventSelection
     rename: Mapping[str, str]
+    concurrency: int
 
     def build(self) -> Destination:
         return self.cls(self.name, self.settings)

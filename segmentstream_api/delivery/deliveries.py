@@ -26,7 +26,7 @@ class Deliveries:
                 each.build(),
                 store=store,
                 schedule=schedule,
-                concurrency=delivery.concurrency,
+                concurrency=each.concurrency,
                 most_pushes=delivery.most_waiting_requests,
                 push_budget_seconds=delivery.push_budget_seconds,
                 rename=each.rename,

@@ -105,6 +105,15 @@ class Destination(ABC):
         self.name = name
         self.settings = settings
 
+    @classmethod
+    def usual_concurrency(cls) -> int:
+        """How many `send`s run side by side in each worker, unless the configuration says.
+
+        Few that are full; or as many as it takes to be quick with one event in each: at 50 ms
+        apiece 16 of them deliver 320 events a second.
+        """
+        return 4 if cls.batch_size > 1 else 16
+
     @property
     def timeout_seconds(self) -> float:
         """The longest that one `send` takes, in all; leases are longer."""

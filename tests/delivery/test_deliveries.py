@@ -45,10 +45,10 @@ def settings(tmp_path, **answers):
     return Settings(
         source=Path("segmentstream.toml"),
         store=StoreSettings(tmp_path / "store.db", 86_400, 0),
-        delivery=DeliverySettings(2.0, 86_400, 86_400, concurrency=2, most_waiting_requests=8),
+        delivery=DeliverySettings(2.0, 86_400, 86_400, most_waiting_requests=8),
         projects=(),
         destinations=tuple(
-            DestinationSettings(name, Configurable, {"answer": answer}, EventSelection(), {})
+            DestinationSettings(name, Configurable, {"answer": answer}, EventSelection(), {}, 2)
             for name, answer in answers.items()
         ),
     )

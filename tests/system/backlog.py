@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,13 @@ def backlog_of(
     port: int,
     folder: Path,
     *,
-    delivery: dict[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> History:
-    """Accepts events while nobody listens at the webhook's port, then stops the service."""
-    service.configure({"crm": webhook(port)}, delivery=delivery)
+    """Accepts events while nobody listens at the webhook's port, then stops the service.
+
+    `settings` are more of the webhook's.
+    """
+    service.configure({"crm": {**webhook(port), **(settings or {})}})
     service.start()
     history = post_all(service.port, folder / "backlog", [f"hit-{n}" for n in range(events)])
     assert service.stop() == 0

@@ -106,12 +106,8 @@ def test_a_slow_destination_holds_up_few_requests_and_none_beyond_the_push_budge
     """It answers well, so no breaker helps. Two requests in each worker may wait for it."""
     budget_seconds = 0.6
     service.configure(
-        {"crm": receiver.as_webhook(timeout_seconds=5)},
-        delivery={
-            "push_budget_seconds": budget_seconds,
-            "most_waiting_requests": 2,
-            "concurrency": 2,
-        },
+        {"crm": {**receiver.as_webhook(timeout_seconds=5), "concurrency": 2}},
+        delivery={"push_budget_seconds": budget_seconds, "most_waiting_requests": 2},
     )
     receiver.delay_seconds = budget_seconds + STORE_SECONDS + 1.0
     service.start()

@@ -67,8 +67,8 @@ def test_what_a_stopping_service_has_not_sent_is_handed_back(
 ) -> None:
     """Whoever starts next sends it at once, without waiting for a lease of 25 s to end."""
     service.configure(
-        {"crm": receiver.as_webhook(timeout_seconds=10)},
-        delivery={"concurrency": 1, "push_budget_seconds": 0.2},
+        {"crm": {**receiver.as_webhook(timeout_seconds=10), "concurrency": 1}},
+        delivery={"push_budget_seconds": 0.2},
     )
     receiver.delay_seconds = 1.0
     service.start()
@@ -149,9 +149,8 @@ def test_a_removed_destination_keeps_its_events_until_it_is_configured_again(
 ) -> None:
     # It takes one event in a second, so that the others wait when it is removed.
     receiver.delay_seconds = 1.0
-    slow = {"push_budget_seconds": 0.1, "concurrency": 1}
-    both = {"archive": ARCHIVE, "crm": receiver.as_webhook(timeout_seconds=5)}
-    service.configure(both, delivery=slow)
+    crm = {**receiver.as_webhook(timeout_seconds=5), "concurrency": 1}
+    service.configure({"archive": ARCHIVE, "crm": crm}, delivery={"push_budget_seconds": 0.1})
     service.start()
     post_all(service.port, tmp_path / "before", [f"hit-{number}" for number in range(10)])
     service.configure({"archive": ARCHIVE})
@@ -162,7 +161,7 @@ def test_a_removed_destination_keeps_its_events_until_it_is_configured_again(
     without = post_all(service.port, tmp_path / "without", ["another"])
     wait_until(lambda: waiting(service.store) == left)
     receiver.delay_seconds = 0.0
-    service.configure(both)
+    service.configure({"archive": ARCHIVE, "crm": crm})
     service.reload()
     drain(service.store)
     judge(History.read(tmp_path / "before"), at_webhook(receiver)).require()

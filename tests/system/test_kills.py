@@ -66,7 +66,7 @@ def test_delivery_processes_killed_between_send_and_settle_cost_one_repeat_each(
     # One request at a time, so that a kill cuts off one; four rows are leased at a time.
     one_by_one = {"concurrency": 1}
     events = 4 * counts.redelivery_kills + 100
-    backlog_of(service, events, port, tmp_path, delivery=one_by_one)
+    backlog_of(service, events, port, tmp_path, settings=one_by_one)
     receiver = new_receiver(port=port)
     arrived, answer = threading.Semaphore(0), threading.Event()
 
