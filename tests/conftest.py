@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Generator
 
 import pytest
+
+from tests.supply.distribution import Distribution, build, built
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -26,3 +29,19 @@ def pytest_runtest_makereport(
     if report.skipped and os.environ.get("CI") == "true" and "(the package " in str(call.excinfo):
         report.outcome = "failed"
     return report
+
+
+@pytest.fixture(scope="session")
+def distribution(tmp_path_factory: pytest.TempPathFactory) -> Distribution:
+    """The sdist and the wheels, built once for all processes of a run."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "distribution"
+    folder.mkdir(exist_ok=True)
+    with (folder.parent / "distribution.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = folder.parent / "distribution.done"
+        if done.exists():
+            return built(folder)
+        distribution = build(folder)
+        done.touch()
+        return distribution

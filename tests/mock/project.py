@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +13,6 @@ from tests.system.service import CHECKOUT
 PAGE = (CHECKOUT / "docs" / "testing.md").read_text("utf-8")
 FILES = dict(re.findall(r"^`([\w.]+)`:\n\n```\w+\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE))
 _TIMEOUT_SECONDS = 240
-_SOURCES = ("segmentstream_api", "schemas")
 
 
 def run(*command: str, folder: Path, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -27,27 +25,6 @@ def run(*command: str, folder: Path, **environ: str) -> subprocess.CompletedProc
         timeout=_TIMEOUT_SECONDS,
         check=False,
     )
-
-
-def install(folder: Path) -> Path:
-    """Where the package is found after its wheel was built and installed, without a network."""
-    source, wheels, target = folder / "source", folder / "wheels", folder / "site-packages"
-    source.mkdir()
-    for path in CHECKOUT.iterdir():  # a copy, for a build leaves files beside its sources
-        if path.is_file():
-            shutil.copy(path, source)
-    for name in _SOURCES:
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(CHECKOUT / name, source / name, ignore=ignored)
-    alone = ("--quiet", "--no-deps", "--no-index", "--disable-pip-version-check")
-    for command in (
-        ("wheel", *alone, "--no-build-isolation", "--wheel-dir", str(wheels), str(source)),
-        ("install", *alone, "--target", str(target), "--find-links", str(wheels)),
-    ):
-        names = () if command[0] == "wheel" else ("segmentstream-api",)
-        done = run("pip", *command, *names, folder=folder)
-        assert done.returncode == 0, done.stdout + done.stderr
-    return target
 
 
 class Project:

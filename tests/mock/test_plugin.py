@@ -8,13 +8,17 @@ from pathlib import Path
 import pytest
 
 from segmentstream_api.auth import token_digest
-from tests.mock.project import FILES, Project, install
+from tests.mock.project import FILES, Project
+from tests.supply.distribution import Distribution, install
 from tests.system.service import CHECKOUT
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return install(tmp_path_factory.mktemp("wheel"))
+def path(tmp_path_factory: pytest.TempPathFactory, distribution: Distribution) -> Path:
+    """Where the package is found, installed from its wheel."""
+    folder = tmp_path_factory.mktemp("site-packages")
+    install(distribution.wheel, folder)
+    return folder
 
 
 @pytest.fixture

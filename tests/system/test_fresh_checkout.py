@@ -15,7 +15,7 @@ import pytest
 
 from tests.system.service import CHECKOUT, end, free_port, kill
 
-LEFT_BEHIND = (".venv", ".git", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis")
+LEFT_BEHIND = (".venv*", ".git", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis")
 OWN = ("segmentstream.toml", "segmentstream.token", "*.db*", "*.egg-info", "benchmark-*")
 INSTALL_TIMEOUT_SECONDS = 240
 
