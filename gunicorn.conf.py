@@ -6,12 +6,8 @@ service does with events stands in segmentstream.toml instead.
 """
 
 import os
-from typing import Any
-from urllib.parse import quote
 
-from gunicorn import glogging
-
-from segmentstream_api import serving
+from segmentstream_api import server_log, serving
 
 
 def whole_number(name: str, default: int, least: int = 1) -> int:
@@ -27,16 +23,6 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-class Logger(glogging.Logger):
-    """gunicorn's logger, careful with what strangers send."""
-
-    def atoms(self, resp: Any, req: Any, environ: Any, request_time: Any) -> dict[str, Any]:
-        """Encodes the path again: decoded, a `%0A` in it lets anybody write lines of his own."""
-        found = super().atoms(resp, req, environ, request_time)
-        found["U"] = quote(found["U"] or "-", encoding="latin-1")
-        return found
 
 
 wsgi_app = "segmentstream_api.wsgi:application"
@@ -98,11 +84,10 @@ header_map = "drop"
 # metrics count every answer.
 accesslog = os.environ.get("SEGMENTSTREAM_ACCESS_LOG") or None
 
-# Peer, method, path, status, bytes and milliseconds. Never %(u)s, which is the Basic user name and
-# so the API token; never %(r)s, %(q)s or %(f)s, which hold a query string.
-access_log_format = '%(h)s "%(m)s %(U)s" %(s)s %(B)s %(M)sms'
-
-logger_class = Logger
+# Every line is as schemas/log.json says; SEGMENTSTREAM_LOG_FORMAT, `auto` unless it says `json` or
+# `text`, writes text where standard error is a terminal. gunicorn's own access_log_format has no
+# effect: it could show tokens.
+logger_class = server_log.Logger
 errorlog = "-"  # standard error: whoever started the service keeps it
 loglevel = os.environ.get("SEGMENTSTREAM_LOG_LEVEL") or "info"
 

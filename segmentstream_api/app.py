@@ -13,6 +13,7 @@ from segmentstream_api.event_types.rules import EventTypes
 from segmentstream_api.intake import Intake
 from segmentstream_api.problems import add_handlers
 from segmentstream_api.reference import reference_files
+from segmentstream_api.request_id import RequestIds
 from segmentstream_api.resources import AllowedMethods, Track
 from segmentstream_api.routing import Routing
 from segmentstream_api.schemas import Contract, schema_folder
@@ -25,7 +26,7 @@ class Application(falcon.App[Any, Any]):
     """The WSGI application, with what runs behind it."""
 
     def __init__(self, deliveries: Deliveries, track: Track) -> None:
-        super().__init__(middleware=[AllowedMethods()])
+        super().__init__(middleware=[RequestIds(), AllowedMethods()])
         self.deliveries = deliveries
         add_handlers(self)
         self.add_route("/track", track)

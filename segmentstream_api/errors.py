@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -88,15 +89,24 @@ class InvalidJson(Refused):
 
 
 class InvalidEvent(Refused):
-    """The document breaks its schema; `violations` names every place."""
+    """The document breaks its schema; `violations` names every place.
+
+    `places` are their pointers as far as the schema knows them: what is beyond is the client's.
+    """
 
     code = "invalid_event"
     title = "The event does not match the schema"
 
-    def __init__(self, violations: list[Violation], of: str = "schemas/track.json") -> None:
+    def __init__(
+        self,
+        violations: list[Violation],
+        of: str = "schemas/track.json",
+        places: Iterable[str] = (),
+    ) -> None:
         count = len(violations)
         super().__init__(f"{count} violation{'s' if count > 1 else ''} of {of}; see errors.")
         self.violations = tuple(violations)
+        self.places = tuple(sorted(set(places)))
 
 
 class UnusableSchemas(SegmentStreamError):

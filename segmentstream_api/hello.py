@@ -11,9 +11,10 @@ TOKEN_FILE = "segmentstream.token"  # noqa: S105 - a file name
 _EVENT = '{"hitId": "hello-1", "event": {"name": "Registered", "user": {"userId": "u-1"}}}'
 
 
-def hello(settings: Settings, address: Any) -> str:
+def hello(settings: Settings, address: Any, *, show_token: bool) -> str:
     """Where the service listens and a curl line for it, with the token that `init` made."""
-    return greeting(address, find_token(settings.source.parent) or "YOUR-API-TOKEN")
+    token = find_token(settings.source.parent) if show_token else None
+    return greeting(address, token or "YOUR-API-TOKEN")
 
 
 def greeting(address: Any, token: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,11 +11,10 @@ from segmentstream_api.delivery.lane import Lane
 from segmentstream_api.errors import StoreUnavailable
 from segmentstream_api.event import Event
 from segmentstream_api.groupcommit import GroupCommit, Ticket
+from segmentstream_api.logs.entries import EVENT_CONFLICT
 from segmentstream_api.recent import Recent
 from segmentstream_api.routing import Routing
 from segmentstream_api.store.base import Acceptance, OutboxRow, Receipt, Store
-
-log = logging.getLogger(__name__)
 
 _PATIENCE_SECONDS = 10.0  # a lock is waited for 5 s; longer stand only stopped processes and disks
 _MOST_TOGETHER = 256  # requests in one transaction: more than a worker has threads
@@ -69,7 +67,7 @@ class Intake:
         """
         receipt = self._recent.recall(event) or self._arrive(event)
         if receipt.acceptance is Acceptance.CONFLICT:
-            log.warning("project %s: a hit id came again with another body", event.project)
+            EVENT_CONFLICT(project=event.project)
         else:
             self._recent.remember(event)
         metrics.event(receipt.acceptance.value)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from segmentstream_api.problems import MEDIA_TYPE as PROBLEM_MEDIA_TYPE
+from segmentstream_api.request_id import HEADER
 from segmentstream_api.version import package_version
 
 _MEANINGS = {
@@ -21,6 +22,9 @@ _MEANINGS = {
     500: "A defect of the service. Send the event again, with the same `hitId`.",
     503: "The event cannot be stored now and nothing of it was kept. Send it again, with the same "
     "`hitId`, after `Retry-After` seconds.",
+}
+_REQUEST_ID = {
+    HEADER: ("What the log calls this request: the proxy's name for it.", {"type": "string"})
 }
 _HEADERS: dict[int, dict[str, tuple[str, dict[str, Any]]]] = {
     401: {
@@ -85,7 +89,10 @@ def _track(track: Mapping[str, Any], problem: Mapping[str, Any]) -> dict[str, An
             },
         },
         "responses": {
-            "204": {"description": "The event is safe: it was on disk before this answer."},
+            "204": {
+                "description": "The event is safe: it was on disk before this answer.",
+                "headers": _headers(204),
+            },
             **{
                 str(status): _refusal(status, examples)
                 for status, examples in sorted(by_status.items())
@@ -95,18 +102,21 @@ def _track(track: Mapping[str, Any], problem: Mapping[str, Any]) -> dict[str, An
 
 
 def _refusal(status: int, examples: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    headers = {
-        name: {"description": description, "required": True, "schema": schema}
-        for name, (description, schema) in _HEADERS.get(status, {}).items()
-    }
     content = {
         "schema": {"$ref": "#/components/schemas/problem"},
         "examples": _named((example["code"], example) for example in examples),
     }
     return {
         "description": _MEANINGS[status],
-        **({"headers": headers} if headers else {}),
+        "headers": _headers(status),
         "content": {PROBLEM_MEDIA_TYPE: content},
+    }
+
+
+def _headers(status: int) -> dict[str, Any]:
+    return {
+        name: {"description": description, "required": True, "schema": schema}
+        for name, (description, schema) in (_REQUEST_ID | _HEADERS.get(status, {})).items()
     }
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
-import traceback
 from typing import Any
 
 import falcon
@@ -17,10 +15,10 @@ from segmentstream_api.errors import (
     StoreUnusable,
     Unauthorized,
 )
-
-log = logging.getLogger(__name__)
+from segmentstream_api.logs.entries import REQUEST_DEFECT, REQUEST_REJECTED, STORE_UNAVAILABLE
 
 MEDIA_TYPE = "application/problem+json"
+_MOST_POINTERS = 5  # in a line of the log; the answer names them all
 _HTTP_CODES = {
     falcon.HTTPNotFound: ("not_found", "There is nothing at this path; events go to POST /track."),
     falcon.HTTPMethodNotAllowed: ("method_not_allowed", "The header Allow names the methods."),
@@ -38,17 +36,17 @@ def add_handlers(app: falcon.App[Any, Any]) -> None:
 
 def _refused(_req: falcon.Request, resp: falcon.Response, error: Refused, _params: object) -> None:
     extra: dict[str, Any] = {}
-    pointers: list[str] = []
+    pointers: list[str] | None = None
     if isinstance(error, InvalidEvent):
         extra["errors"] = [
             {"pointer": violation.pointer, "detail": violation.detail}
             for violation in error.violations
         ]
-        pointers = [violation.pointer for violation in error.violations]
+        pointers = list(error.places[:_MOST_POINTERS])
     if isinstance(error, Unauthorized):
         resp.set_header("WWW-Authenticate", 'Basic realm="SegmentStream"')
     metrics.refusal(error.code)
-    log.info("refused: %s %s", error.code, " ".join(pointers))
+    REQUEST_REJECTED(status=error.status, code=error.code, pointers=pointers)
     _answer(resp, error.status, error.code, error.title, error.detail, **extra)
 
 
@@ -58,7 +56,7 @@ def _unavailable(
     error: StoreUnavailable | StoreUnusable,
     _params: object,
 ) -> None:
-    log.error("cannot store events: %s", error)
+    STORE_UNAVAILABLE(status=503, code="unavailable", reason=error)
     metrics.refusal("unavailable")
     seconds = getattr(error, "retry_after_seconds", 30)
     resp.set_header("Retry-After", str(seconds))
@@ -81,15 +79,15 @@ def _http_error(
     for name, value in dict(error.headers or {}).items():
         resp.set_header(name, value)
     metrics.refusal(code)
+    REQUEST_REJECTED(status=status, code=code)
     _answer(resp, status, code, falcon.code_to_http_status(status).partition(" ")[2], detail)
 
 
 def _unexpected(
     _req: falcon.Request, resp: falcon.Response, error: Exception, _params: object
 ) -> None:
-    """A defect of ours. The log gets its place but not its text, which may quote the event."""
-    place = "".join(traceback.format_tb(error.__traceback__))
-    log.error("a request met a defect: %s\n%s", type(error).__name__, place)
+    """A defect of ours. Nobody is told its text, which may quote the event."""
+    REQUEST_DEFECT(error, status=500, code="internal")
     metrics.refusal("internal")
     _answer(resp, 500, "internal", "The service has a defect", "Nothing more can be said here.")
 

@@ -15,7 +15,7 @@ import falcon
 from segmentstream_api.openapi import openapi_document
 
 STATIC = Path(__file__).parent / "static"
-_OPERATORS = frozenset({"config.json"})  # not part of what clients need
+_OPERATORS = frozenset({"config.json", "log.json"})  # not part of what clients need
 _PAGE = "docs.html"
 _SCHEMA_TYPE = "application/schema+json"  # JSON Schema 2020-12 core, section 14
 _TYPES = {

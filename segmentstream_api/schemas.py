@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
+from itertools import takewhile
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,7 @@ class Contract:
         """Raises InvalidEvent with what `violations` finds."""
         violations = self.found(document)
         if violations:
-            raise InvalidEvent(violations)
+            raise InvalidEvent(violations, places=(self._place(each) for each in violations))
 
     def found(self, document: Any) -> list[Violation]:
         """What `violations` finds, decided sooner where that is nothing."""
@@ -94,6 +95,16 @@ class Contract:
     def compile(self) -> None:
         """What the first document would otherwise wait for."""
         _ = self._deciding
+
+    def _place(self, violation: Violation) -> str:
+        """The pointer up to the first name that the schema does not know."""
+        parts = violation.pointer.split("/")
+        known = takewhile(lambda part: part.isdigit() or part in self._names, parts[1:])
+        return "/".join(["", *known])
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset(_property_names(self._schema))
 
     @cached_property
     def _deciding(self) -> jsonschema_rs.Validator:
@@ -117,3 +128,14 @@ class Contract:
             if len(found) >= MAX_VIOLATIONS:
                 break
         return sorted(found, key=attrgetter("pointer", "detail"))[:MAX_VIOLATIONS]
+
+
+def _property_names(schema: Any) -> Iterator[str]:
+    """The names in every `properties` of a schema, wherever in it."""
+    if isinstance(schema, dict):
+        yield from schema.get("properties", ())
+        for each in schema.values():
+            yield from _property_names(each)
+    elif isinstance(schema, list):
+        for each in schema:
+            yield from _property_names(each)

@@ -7,7 +7,6 @@ what it read: a configuration that became wrong is reported and changes nothing.
 from __future__ import annotations
 
 import errno
-import logging
 import os
 import socket
 import sys
@@ -19,9 +18,16 @@ from segmentstream_api.config import DEFAULT_PATH, Settings, load_settings
 from segmentstream_api.destinations.registry import load_registry
 from segmentstream_api.errors import SegmentStreamError, StoreUnavailable
 from segmentstream_api.hello import hello
+from segmentstream_api.logs.entries import (
+    CONFIGURATION_REFUSED,
+    CONFIGURATION_RELOADED,
+    DESTINATION_UNCONFIGURED,
+    SERVICE_REFUSED,
+    STORE_UNAVAILABLE,
+    STORE_UNREADABLE,
+)
+from segmentstream_api.logs.stderr import for_people
 from segmentstream_api.store.base import DestinationState
-
-log = logging.getLogger(__name__)
 
 EXIT_UNUSABLE = 2
 
@@ -34,14 +40,6 @@ def read_settings() -> Settings:
     return load_settings(path, environ=os.environ, registry=load_registry())
 
 
-def log_to_stderr(level: str) -> None:
-    """Our own log, in gunicorn's format. A level that does not exist counts as `info`, as there."""
-    logging.basicConfig(
-        level=logging.getLevelNamesMapping().get(level.upper(), logging.INFO),
-        format="[%(asctime)s] [%(process)d] [%(levelname)s] %(message)s",
-    )
-
-
 def build_application() -> Application:
     """The application for the settings that the main process read last."""
     return create_app(_inherited or read_settings())
@@ -50,7 +48,6 @@ def build_application() -> Application:
 def on_starting(server: Any) -> None:
     """Before anything is bound or forked: whatever cannot work ends here, with exit code 2."""
     global _inherited  # noqa: PLW0603 - workers inherit memory, there is nothing else to pass
-    log_to_stderr(server.cfg.loglevel)
     try:
         _inherited = read_settings()
         _check_store(_inherited)
@@ -67,18 +64,19 @@ def on_reload(server: Any) -> None:
     try:
         _inherited = read_settings()
     except SegmentStreamError as error:
-        log.error("the configuration was not reloaded; the one before stays. %s", error)
+        CONFIGURATION_REFUSED(reason=error)
     else:
         if server.cfg.preload_app:  # then the workers inherit the application as well
             server.app.callable = build_application()
         _take_over(_inherited)
-        log.info("the configuration was reloaded from %s", _inherited.source)
+        CONFIGURATION_RELOADED(source=_inherited.source)
 
 
 def when_ready(server: Any) -> None:
-    """`segmentstream-api serve` greets with a line to paste."""
+    """`segmentstream-api serve` greets with a line to paste, whose token is for people alone."""
     if os.environ.get("SEGMENTSTREAM_HELLO") and _inherited is not None:
-        print(hello(_inherited, server.cfg.address[0]), flush=True)
+        show_token = for_people(sys.stdout, os.environ)
+        print(hello(_inherited, server.cfg.address[0], show_token=show_token), flush=True)
 
 
 def post_worker_init(worker: Any) -> None:
@@ -98,7 +96,7 @@ def _check_store(settings: Settings) -> None:
     try:
         store.check()
     except StoreUnavailable as error:  # may pass while we serve; until then events get 503
-        log.error("the store cannot take events yet: %s", error)
+        STORE_UNAVAILABLE(reason=error)
     finally:
         store.close()
     _take_over(settings)
@@ -116,14 +114,9 @@ def _take_over(settings: Settings) -> None:
             if stats.state.breaker != closed.breaker:
                 store.note(name, closed)
             if stats.waiting and name not in {each.name for each in settings.destinations}:
-                log.warning(
-                    "%d events wait for destination %s, which is not configured; they are kept "
-                    "until it is again",
-                    stats.waiting,
-                    name,
-                )
+                DESTINATION_UNCONFIGURED(count=stats.waiting, destination=name)
     except SegmentStreamError as error:
-        log.error("the store cannot be read: %s", error)
+        STORE_UNREADABLE(reason=error)
     finally:
         store.close()
 
@@ -148,5 +141,5 @@ def _check_port(address: Any) -> None:
 
 
 def _refuse(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)
+    SERVICE_REFUSED(reason=message)
     raise SystemExit(EXIT_UNUSABLE)

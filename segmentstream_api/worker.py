@@ -9,6 +9,9 @@ from typing import Any
 from gunicorn.http import errors as http
 from gunicorn.workers.gthread import ThreadWorker
 
+from segmentstream_api.logs.entries import NOT_HTTP
+from segmentstream_api.request_id import new_request_id
+
 _NOT_HTTP = (
     http.ParseException,
     http.InvalidChunkSize,
@@ -23,9 +26,9 @@ _BODY = json.dumps(
         "code": "bad_request",
     }
 ).encode()
-_ANSWER = (
-    b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n"
-    b"Content-Type: application/problem+json\r\nContent-Length: %d\r\n\r\n%b" % (len(_BODY), _BODY)
+_HEAD = (
+    "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nX-Request-ID: {request_id}\r\n"
+    f"Content-Type: application/problem+json\r\nContent-Length: {len(_BODY)}\r\n\r\n"
 )
 
 
@@ -37,9 +40,10 @@ class Worker(ThreadWorker):
         if not isinstance(exc, _NOT_HTTP):
             super().handle_error(req, client, addr, exc)
             return
+        request_id = new_request_id()
         # Only the kind: the malformed line itself may be an Authorization header.
-        self.log.warning("refused: not HTTP (%s)", type(exc).__name__)
+        NOT_HTTP(status=400, code="bad_request", reason=type(exc).__name__, request_id=request_id)
         try:
-            client.sendall(_ANSWER)
+            client.sendall(_HEAD.format(request_id=request_id).encode() + _BODY)
         except OSError:
             self.log.debug("the client did not wait for its answer")

@@ -21,6 +21,7 @@ LAYERS = (
     "version",
     "errors",  # what can go wrong
     "instant",
+    "logs",  # what may be said, and how it is written
     "violations",
     "referred",
     "schemas",
@@ -40,6 +41,7 @@ LAYERS = (
     "routing",
     "intake",
     "problems",
+    "request_id",
     "openapi",  # what is told to clients
     "reference",
     "resources",
@@ -49,6 +51,7 @@ LAYERS = (
     "testing",  # what third parties test their destinations and trackers with
     "serving",
     "worker",
+    "server_log",
     "wsgi",
     "commands",
     "cli",

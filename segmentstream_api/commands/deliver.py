@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import signal
 
@@ -16,10 +15,15 @@ from segmentstream_api.commands.arguments import (
 )
 from segmentstream_api.delivery.deliveries import Deliveries
 from segmentstream_api.errors import SegmentStreamError
-from segmentstream_api.serving import log_to_stderr
+from segmentstream_api.logs.entries import (
+    CONFIGURATION_REFUSED,
+    DELIVER_STARTED,
+    DELIVER_STOPPING,
+    SERVICE_REFUSED,
+)
+from segmentstream_api.logs.stderr import log_to_stderr
 
-log = logging.getLogger(__name__)
-
+_EXIT_UNUSABLE = 2
 _SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 
 
@@ -39,16 +43,19 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    log_to_stderr(os.environ.get("SEGMENTSTREAM_LOG_LEVEL") or "info")
+    log_to_stderr(os.environ.get("SEGMENTSTREAM_LOG_LEVEL") or "info", os.environ)
     # Threads inherit the mask, so that no signal interrupts them: the main thread takes them all.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
         deliveries = _start(args)
         while signal.sigwait(_SIGNALS) == signal.SIGHUP:
             deliveries = _restarted(args, deliveries)
+    except SegmentStreamError as error:
+        SERVICE_REFUSED(reason=error)
+        return _EXIT_UNUSABLE
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)  # a second Ctrl-C ends it at once
-    log.info("stopping when what is being sent is done")
+    DELIVER_STOPPING()
     deliveries.stop()
     return 0
 
@@ -60,7 +67,7 @@ def _start(args: argparse.Namespace) -> Deliveries:
     store.open()
     deliveries = Deliveries(settings, store)
     deliveries.start()
-    log.info("delivering as %s says, to: %s", settings.source, ", ".join(deliveries.lanes))
+    DELIVER_STARTED(source=settings.source, destinations=list(deliveries.lanes))
     return deliveries
 
 
@@ -69,7 +76,7 @@ def _restarted(args: argparse.Namespace, before: Deliveries) -> Deliveries:
     try:
         deliveries = _start(args)
     except SegmentStreamError as error:
-        log.error("the configuration was not reloaded; the one before stays. %s", error)
+        CONFIGURATION_REFUSED(reason=error)
         return before
     before.stop()
     return deliveries

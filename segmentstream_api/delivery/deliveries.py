@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-
 from segmentstream_api.config import Settings
 from segmentstream_api.delivery.housekeeping import Housekeeping
 from segmentstream_api.delivery.lane import Lane
 from segmentstream_api.delivery.redelivery import Redelivery
 from segmentstream_api.delivery.schedule import Schedule
 from segmentstream_api.errors import SegmentStreamError
+from segmentstream_api.logs.entries import STORE_UNAVAILABLE
 from segmentstream_api.store.base import Store
-
-log = logging.getLogger(__name__)
 
 
 class Deliveries:
@@ -45,7 +42,7 @@ class Deliveries:
         try:
             self._store.open()
         except SegmentStreamError as error:  # one worker's trouble must not end the others
-            log.error("the store cannot take events yet: %s", error)
+            STORE_UNAVAILABLE(reason=error)
         self._housekeeping.start()
         for redelivery in self._redeliveries.values():
             redelivery.start()

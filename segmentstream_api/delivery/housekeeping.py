@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
 
 from segmentstream_api.errors import SegmentStreamError
+from segmentstream_api.logs.entries import HOUSEKEEPING_DEFECT, HOUSEKEEPING_WAITS
 from segmentstream_api.store.base import Store
-
-log = logging.getLogger(__name__)
 
 FLUSH_EVERY_SECONDS = 0.2
 PRUNE_EVERY_SECONDS = 10.0
@@ -59,8 +57,8 @@ class Housekeeping:
             try:
                 self.step()
             except SegmentStreamError as error:
-                log.warning("housekeeping waits: %s", error)
+                HOUSEKEEPING_WAITS(reason=error)
                 self._stopping.wait(1.0)
-            except Exception:  # the loop must live on, whatever one round met
-                log.exception("housekeeping met a defect")
+            except Exception as error:  # noqa: BLE001 - the loop must live on, whatever one round met
+                HOUSEKEEPING_DEFECT(error)
                 self._stopping.wait(1.0)

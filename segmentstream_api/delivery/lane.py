@@ -8,7 +8,6 @@ settles, so a request may stop waiting at any time.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,9 +20,12 @@ from segmentstream_api.delivery.watch import Watch
 from segmentstream_api.destinations.base import Delivery, Destination, Outcome, Retry
 from segmentstream_api.groupcommit import GroupCommit, Ticket
 from segmentstream_api.integrations import Names
+from segmentstream_api.logs.entries import (
+    DELIVERY_DEFECT,
+    DESTINATION_DEFECTIVE,
+    DESTINATION_UNCLOSED,
+)
 from segmentstream_api.store.base import OutboxRow, Store
-
-log = logging.getLogger(__name__)
 
 LEASE_MARGIN_SECONDS = 5.0  # for settling: the settlement waits for a commit, the commit for a lock
 LOCAL_PATIENCE_SECONDS = 1.0  # a disk that takes longer is in trouble: its events wait elsewhere
@@ -138,8 +140,8 @@ class Lane:
         self._senders.shutdown(wait=True)
         try:
             self.destination.close()
-        except Exception:  # a destination's defect must not reach anybody else
-            log.exception("destination %s cannot be closed", self.name)
+        except Exception as error:  # noqa: BLE001 - a destination's defect must not reach anybody else
+            DESTINATION_UNCLOSED(error, destination=self.name)
 
     def _send_pushed(self, pushes: Sequence[Sequence[OutboxRow]]) -> list[None]:
         rows = [row for push in pushes for row in push]
@@ -148,8 +150,8 @@ class Lane:
         try:
             for start in range(0, len(rows), size):
                 self.send(rows[start : start + size])
-        except Exception:  # nobody waits for more than the end; the leases run out
-            log.exception("pushing to %s met a defect", self.name)
+        except Exception as error:  # noqa: BLE001 - nobody waits for more than the end; leases run out
+            DELIVERY_DEFECT(error, destination=self.name)
         finally:
             self._sending_since = None
             for _ in rows:
@@ -157,6 +159,7 @@ class Lane:
         return [None] * len(pushes)
 
     def _outcomes(self, rows: Sequence[OutboxRow]) -> Sequence[Outcome]:
+        raised: Exception | None = None
         try:
             outcomes = self.destination.send([self._delivery(row) for row in rows])
             answers = sum(isinstance(each, Outcome) for each in outcomes)
@@ -164,8 +167,8 @@ class Lane:
                 return outcomes
             defect = f"{answers} outcomes for {len(rows)} deliveries"
         except Exception as error:  # noqa: BLE001 - a destination's defect must not reach anybody else
-            defect = type(error).__name__  # its text may hold a secret or personal data
-        log.error("destination %s is defective: %s", self.name, defect)
+            raised, defect = error, type(error).__name__  # its text may hold a secret
+        DESTINATION_DEFECTIVE(raised, destination=self.name, reason=defect)
         return [Retry(f"defect of the destination: {defect}")] * len(rows)
 
     def _delivery(self, row: OutboxRow) -> Delivery:

@@ -6,9 +6,7 @@ takes longer than a request waits would never open it, and cost every request it
 
 from __future__ import annotations
 
-import logging
-
-log = logging.getLogger(__name__)
+from segmentstream_api.logs.entries import DESTINATION_QUICK, DESTINATION_SLOW
 
 
 class Pace:
@@ -30,16 +28,10 @@ class Pace:
         """A request's budget was over before the destination had answered."""
         if not self._behind:
             self._behind = True
-            log.warning(
-                "destination %s takes longer than the push budget: requests do not wait for it",
-                self._name,
-            )
+            DESTINATION_SLOW(destination=self._name)
 
     def took(self, seconds: float) -> None:
         """An attempt came to an end, whatever the answer."""
         if self._behind and seconds < self._push_budget_seconds:
             self._behind = False
-            log.warning(
-                "destination %s answers within the push budget again: requests wait for it",
-                self._name,
-            )
+            DESTINATION_QUICK(destination=self._name)

@@ -6,7 +6,6 @@ any number of them safe together.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -14,9 +13,8 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from segmentstream_api.delivery.breaker import Permit
 from segmentstream_api.delivery.lane import Lane
 from segmentstream_api.errors import SegmentStreamError
+from segmentstream_api.logs.entries import DELIVERY_DEFECT, REDELIVERY_WAITS
 from segmentstream_api.store.base import OutboxRow, Store
-
-log = logging.getLogger(__name__)
 
 IDLE_SECONDS = 1.0
 _MOST_CLAIMED = 500
@@ -82,8 +80,8 @@ class Redelivery:
                 self._lane.hand_back(batch)
             else:
                 self._lane.send(batch, probe=probe)
-        except Exception:  # one batch's trouble must not end the others; its lease runs out
-            log.exception("redelivery to %s failed", self._lane.name)
+        except Exception as error:  # noqa: BLE001 - it must not end the others; its lease runs out
+            DELIVERY_DEFECT(error, destination=self._lane.name)
         finally:
             self._slots.release()
 
@@ -93,10 +91,10 @@ class Redelivery:
             try:
                 busy = self.step()
             except SegmentStreamError as error:
-                log.warning("redelivery to %s waits: %s", self._lane.name, error)
+                REDELIVERY_WAITS(destination=self._lane.name, reason=error)
                 busy = False
-            except Exception:  # the loop must live on, whatever one round met
-                log.exception("redelivery to %s met a defect", self._lane.name)
+            except Exception as error:  # noqa: BLE001 - the loop must live on, whatever one round met
+                DELIVERY_DEFECT(error, destination=self._lane.name)
                 busy = False
             if not busy:
                 self._wake.wait(IDLE_SECONDS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 
 from segmentstream_api import metrics
@@ -10,9 +9,15 @@ from segmentstream_api.delivery.breaker import Breaker
 from segmentstream_api.delivery.schedule import LONGEST_RETRY_AFTER_SECONDS
 from segmentstream_api.destinations.base import Outcome, Rejected, Retry
 from segmentstream_api.errors import SegmentStreamError
+from segmentstream_api.logs.entries import (
+    BACKLOG_HELD,
+    BREAKER_CLOSED,
+    BREAKER_OPENED,
+    DELIVERY_FAILED,
+    DELIVERY_MISCONFIGURED,
+    DELIVERY_REJECTED,
+)
 from segmentstream_api.store.base import DestinationState, Store
-
-log = logging.getLogger(__name__)
 
 
 class Watch:
@@ -34,19 +39,19 @@ class Watch:
             if isinstance(outcome, Retry):
                 failures.append(outcome)
             elif isinstance(outcome, Rejected):
-                log.warning("destination %s rejected an event: %s", self._name, outcome.reason)
+                DELIVERY_REJECTED(destination=self._name, reason=outcome.reason)
         if len(failures) < len(outcomes) and self._breaker.succeeded():
             self._closed()
         if failures:
             self._failed(failures)
 
     def _closed(self) -> None:
-        log.warning("destination %s answers again: its breaker closes", self._name)
+        BREAKER_CLOSED(destination=self._name)
         self._store.note(self._name, DestinationState("closed", self._clock()))
         try:
             self._store.release(self._name)
         except SegmentStreamError as error:  # then each is due when its own time comes
-            log.warning("destination %s: its backlog was not released: %s", self._name, error)
+            BACKLOG_HELD(destination=self._name, reason=error)
 
     def _failed(self, failures: Sequence[Retry]) -> None:
         reason = failures[0].reason
@@ -55,11 +60,9 @@ class Watch:
         hold_seconds = min(asked, LONGEST_RETRY_AFTER_SECONDS)
         now = self._clock()
         if self._breaker.failed(hold_seconds):
-            log.error(
-                "destination %s fails (%s): its breaker opens, its events wait", self._name, reason
-            )
+            BREAKER_OPENED(destination=self._name, reason=reason)
             self._store.note(self._name, DestinationState("open", now, reason, now))
         elif not self._breaker.is_open:
-            level = logging.ERROR if misconfigured else logging.WARNING
-            log.log(level, "destination %s did not take an event: %s", self._name, reason)
+            said = DELIVERY_MISCONFIGURED if misconfigured else DELIVERY_FAILED
+            said(destination=self._name, reason=reason)
             self._store.note(self._name, DestinationState("closed", None, reason, now))

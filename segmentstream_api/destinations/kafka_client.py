@@ -34,8 +34,9 @@ from segmentstream_api.destinations.kafka_outcomes import (
 )
 from segmentstream_api.errors import DestinationUnusable
 from segmentstream_api.instant import parse_instant
+from segmentstream_api.logs.entries import KAFKA_REPORT_UNREADABLE
 
-log = logging.getLogger(__name__)
+librdkafka = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.2  # how long closing may have to wait; reports are served as they come
 
@@ -124,7 +125,7 @@ class KafkaClient:
             try:
                 self._producer.poll(_POLL_SECONDS)
             except Exception as error:  # noqa: BLE001 - without this loop nothing is delivered
-                log.error("a report of Kafka's could not be read: %s", type(error).__name__)
+                KAFKA_REPORT_UNREADABLE(error)
                 self._closing.wait(_POLL_SECONDS)
 
     def _noticed(self, error: KafkaError) -> None:
@@ -135,7 +136,7 @@ class KafkaClient:
         configuration = producer_configuration(self._settings) | {"error_cb": self._noticed}
         try:
             return self._make_producer(
-                configuration, logger=SafeLog(log, secrets_of(self._settings))
+                configuration, logger=SafeLog(librdkafka, secrets_of(self._settings))
             )
         except KafkaException as error:
             reason = f"Kafka takes no such settings: {error.args[0].str()}"

@@ -56,11 +56,12 @@ class EventTypes:
         violations = self.violations(document)
         if violations:
             found = self._named(document["event"].get("name"))
-            for pointer in {_place(found, each.pointer) for each in violations}:
+            places = {_place(found, each.pointer) for each in violations}
+            for pointer in places:
                 metrics.violation(found.names[0] if found else _UNKNOWN_LABEL, pointer)
             if self._rejects(found):
                 of = f"the event type {found.names[0]!r}" if found else "the event types"
-                raise InvalidEvent(list(violations), of)
+                raise InvalidEvent(list(violations), of, places)
         return violations
 
     def _rejects(self, found: EventType | None) -> bool:

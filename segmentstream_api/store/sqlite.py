@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,6 +9,7 @@ from typing import TypeVar
 
 from segmentstream_api.errors import SegmentStreamError
 from segmentstream_api.event import Event
+from segmentstream_api.logs.entries import CLOCK_SET_BACK, STORE_UNSETTLED
 from segmentstream_api.store import sqlite_accept, sqlite_dead_letters, sqlite_outbox
 from segmentstream_api.store.base import (
     DeadLetter,
@@ -23,8 +23,6 @@ from segmentstream_api.store.base import (
 )
 from segmentstream_api.store.sqlite_file import SqliteFile
 from segmentstream_api.store.sqlite_stats import read_stats
-
-log = logging.getLogger(__name__)
 
 Element = TypeVar("Element")
 
@@ -111,7 +109,7 @@ class SqliteStore(Store):
                 return
         with self._file.writing() as writer:
             count = sqlite_outbox.make_future_rows_due(writer, self._now_ms())
-        log.warning("the clock was set back; deliveries made due now: %d", count)
+        CLOCK_SET_BACK(count=count)
 
     def dead_letters(self, wanted: DeadLetterFilter, limit: int) -> Sequence[DeadLetter]:
         with self._file.reading() as reader:
@@ -149,7 +147,7 @@ class SqliteStore(Store):
         try:
             self.flush()
         except SegmentStreamError as error:
-            log.warning("the last settlements were not written: %s", error)
+            STORE_UNSETTLED(reason=error)
         self._file.close()
 
     def _commit(

@@ -114,7 +114,7 @@ def test_a_store_that_cannot_be_opened_yet_does_not_keep_it_from_starting(
     Flaky.error = error
     deliveries = Deliveries(settings(tmp_path, crm=None), store)
     deliveries.start()
-    assert f"the store cannot take events yet: {error}" in caplog.text
+    assert f"the store cannot take events: {error}" in caplog.text
     until(lambda: len(made[0].batches) == 1)
     deliveries.stop()
 

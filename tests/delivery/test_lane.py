@@ -311,7 +311,7 @@ class TestPlaces:
         lane = a_lane(FakeDestination(), store, clock, most_pushes=2)
         wait(push(lane, accept(store, lane, 2)))
         assert free_places(lane) == 2
-        assert "pushing to crm met a defect" in caplog.text
+        assert "delivering to crm met a defect" in caplog.text
         lane.close()
 
     def test_a_hanging_destination_takes_its_places_and_no_more(self, store, lane_to):

@@ -341,7 +341,7 @@ class TestItsThread:
         assert Task(redelivery.step).result(), "no sender may get lost"
         redelivery.join()
         assert len(destination.batches) == 4
-        assert caplog.text.count("redelivery to crm failed") == 4
+        assert caplog.text.count("delivering to crm met a defect") == 4
 
     def test_hands_back_what_it_has_claimed_when_it_is_stopped(self, store, clock):
         gate = Gate()

@@ -81,6 +81,7 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
             cwd=folder,
             stdout=log,
             stderr=subprocess.STDOUT,
+            env={**os.environ, "SEGMENTSTREAM_LOG_FORMAT": "text"},  # as on a terminal
         )
     try:
         deadline = time.monotonic() + 30
