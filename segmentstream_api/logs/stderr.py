@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TextIO
 
-from segmentstream_api.logs.entries import OURS, PROCESS_DEFECT
+from segmentstream_api.errors import SegmentStreamError
+from segmentstream_api.logs.entries import OURS, PROCESS_DEFECT, SERVICE_REFUSED
 from segmentstream_api.logs.handler import LimitedHandler
 from segmentstream_api.logs.lines import JsonLines, TextLines
 
@@ -55,6 +56,8 @@ def for_people(stream: TextIO, environ: Mapping[str, str]) -> bool:
 def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     if issubclass(kind, KeyboardInterrupt):
         sys.__excepthook__(kind, error, trace)
+    elif isinstance(error, SegmentStreamError):  # its text is ours, and for people
+        SERVICE_REFUSED(reason=error)
     else:
         PROCESS_DEFECT(error, place="the main thread")
 

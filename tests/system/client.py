@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TextIO
 
+from tests.system.log_check import CANARY, IP, USER
 from tests.system.service import authorization
 
 RETRY_FOR_SECONDS = 60.0
@@ -99,5 +100,6 @@ class Client(threading.Thread):
 def event(hit_id: str, *, padding: str = "") -> dict[str, Any]:
     """A document for /track."""
     # What is parsed and written anew comes out as other bytes than these.
-    content = {"name": "Product Viewed", "label": f"{padding}ü \U0001f600", "value": 1.5}
-    return {"hitId": hit_id, "event": {**content, "user": {"userId": "u1"}}}
+    label = f"{padding}ü \U0001f600 {CANARY}"
+    content = {"name": "Product Viewed", "label": label, "value": 1.5, "user": USER}
+    return {"hitId": hit_id, "event": content, "context": {"ip": IP}}

@@ -13,6 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 
+from tests.system.log_check import CANARY, WEBHOOK_SECRET
+
 
 class Receiver:
     """`answer(count)` decides the status for the count-th request, or None to cut the line.
@@ -33,7 +35,7 @@ class Receiver:
         self._file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         self._server = _Server(port, self._receive)
         self.port: int = self._server.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}/hook"
+        self.url = url_of(self.port)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         self._thread.start()
 
@@ -82,8 +84,18 @@ class Receiver:
 
 
 def webhook(port: int, *, timeout_seconds: float = 1.0) -> dict[str, Any]:
-    url = f"http://127.0.0.1:{port}/hook"
-    return {"type": "webhook", "url": url, "timeout_seconds": timeout_seconds}
+    return {
+        "type": "webhook",
+        "url": url_of(port),
+        "secret": WEBHOOK_SECRET,
+        "headers": {"Authorization": f"Bearer {CANARY}"},
+        "timeout_seconds": timeout_seconds,
+    }
+
+
+def url_of(port: int) -> str:
+    """With a key in its query, as many vendors want it."""
+    return f"http://127.0.0.1:{port}/hook?api_key={CANARY}"
 
 
 class _Server(ThreadingHTTPServer):

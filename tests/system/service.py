@@ -1,6 +1,7 @@
 """The real service in a folder of its own: started, stopped and killed as an operator would.
 
-System tests know it from outside alone; nothing here imports the package.
+System tests know it from outside alone; nothing here imports the package. Whenever one ends, its
+log is searched for what it must never show.
 """
 
 from __future__ import annotations
@@ -19,12 +20,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-TOKEN = "abc123"
+from tests.system.log_check import CHECKOUT, DOCUMENTED_EXAMPLE, TOKEN, require_clean
+
+__all__ = [
+    "CHECKOUT",
+    "DOCUMENTED_EXAMPLE",
+    "TOKEN",
+    "Service",
+]  # the first three are at home there
+
 STOP_TIMEOUT_SECONDS = 40.0  # more than gunicorn's graceful_timeout
-CHECKOUT = Path(__file__).parents[2]
-DOCUMENTED_EXAMPLE = json.loads(
-    (CHECKOUT / "tests/cases/track/valid/documented-example.json").read_text("utf-8")
-)["document"]
 
 
 def free_port() -> int:
@@ -81,7 +86,7 @@ class Service:
         lines = []
         for name, section in sections.items():
             lines.append(f"[{name}]")
-            lines += [f"{key} = {json.dumps(value)}" for key, value in section.items()]
+            lines += [f"{key} = {_toml(value)}" for key, value in section.items()]
         (self.folder / "segmentstream.toml").write_text("\n".join(lines), "utf-8")
 
     def start(self, *arguments: str) -> None:
@@ -97,6 +102,7 @@ class Service:
             code = process.wait(timeout_seconds)
         finally:
             kill(process)
+        require_clean(self.log)
         return code, self.log.read_bytes()[logged:].decode()
 
     def start_deliver(self) -> subprocess.Popen[bytes]:
@@ -183,18 +189,29 @@ class Service:
         assert self.process is not None
         kill(self.process)
         self.process = None
+        require_clean(self.log)
 
     def kill_everything(self) -> None:
         """What a test may have left running."""
         for process in filter(None, [self.process, *self._deliver_processes]):
             kill(process)
+        require_clean(self.log)
 
     def stop(self, timeout_seconds: float = STOP_TIMEOUT_SECONDS) -> int | None:
         """Ends it as a supervisor does; its exit code, or None if it was not running."""
         for process in self._deliver_processes:
             end(process, timeout_seconds)
         main, self.process = self.process, None
-        return None if main is None else end(main, timeout_seconds)
+        code = None if main is None else end(main, timeout_seconds)
+        require_clean(self.log)
+        return code
+
+
+def _toml(value: Any) -> str:
+    """The value as TOML, where it is not as in JSON: a table on one line."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key} = {_toml(each)}" for key, each in value.items()) + "}"
+    return json.dumps(value)
 
 
 def end(process: subprocess.Popen[bytes], timeout_seconds: float = STOP_TIMEOUT_SECONDS) -> int:
