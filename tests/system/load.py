@@ -40,7 +40,7 @@ class Load:
         folder.mkdir()
         self.folder = folder
         self._stopping = threading.Event()
-        name = hit_id or (lambda client, number: f"{folder.name}-{client}-{number}")
+        name = hit_id or (lambda client, number: f"hit-{folder.name}-{client}-{number}")
 
         def hit_ids(client: int) -> Iterator[str]:
             numbers = itertools.count() if events is None else range(events)
