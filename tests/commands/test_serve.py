@@ -65,6 +65,15 @@ def test_it_becomes_gunicorn_with_the_options_that_it_was_given(serve, folder):
     assert (state.breaker, state.last_error) == ("closed", "disk full")
 
 
+def test_the_token_is_greeted_with_on_a_terminal_alone(serve, folder):
+    """Elsewhere standard output is kept: a journal, a container's log."""
+    (folder / "segmentstream.token").write_text("the-token-of-init\n")
+    process = serve("--bind", f"127.0.0.1:{free_port()}")
+    until(lambda: "Post an event" in said(folder) or process.poll() is not None)
+    assert "-u YOUR-API-TOKEN: " in said(folder)
+    assert "the-token-of-init" not in said(folder)
+
+
 def test_a_port_that_is_taken_is_a_sentence_and_ends_with_2(serve, folder):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -19,6 +19,7 @@ from tests.system.outbox import drain, wait_until, waiting
 from tests.system.receiver import Receiver
 from tests.system.service import TOKEN, Service, token_digest
 
+OLD, BOTH, NEW = (f"{name}-{CANARY}" for name in ("old", "both", "new"))
 ARCHIVE = {"type": "file", "path": "events.jsonl"}
 
 
@@ -103,17 +104,17 @@ def test_a_reload_brings_a_new_token_and_a_new_destination(
     service: Service, new_receiver: Callable[..., Receiver], arguments: list[str]
 ) -> None:
     first, second = new_receiver("first"), new_receiver("second")
-    service.configure({"first": first.as_webhook()}, tokens=["old", "both"])
+    service.configure({"first": first.as_webhook()}, tokens=[OLD, BOTH])
     service.start(*arguments)
-    assert service.post(event("a"), token="old") == 204
+    assert service.post(event("a"), token=OLD) == 204
     service.configure(
-        {"first": first.as_webhook(), "second": second.as_webhook()}, tokens=["both", "new"]
+        {"first": first.as_webhook(), "second": second.as_webhook()}, tokens=[BOTH, NEW]
     )
-    assert service.post(event("b"), token="new") == 401
+    assert service.post(event("b"), token=NEW) == 401
     service.reload()
-    assert service.post(event("c"), token="old") == 401
-    assert service.post(event("d"), token="new") == 204
-    assert service.post(event("e"), token="both") == 204
+    assert service.post(event("c"), token=OLD) == 401
+    assert service.post(event("d"), token=NEW) == 204
+    assert service.post(event("e"), token=BOTH) == 204
     assert received(first) == {"a", "d", "e"}
     assert received(second) == {"d", "e"}
 

@@ -39,6 +39,7 @@ GOOD = {
 SHOWN = {
     "a token": f'"{TOKEN}"',
     "a token in base64": authorization(),
+    "another token in base64": authorization(CANARY),
     "a token's digest": token_digest(TOKEN),
     "a secret": WEBHOOK_SECRET,
     "what a test made up": USER["email"],
@@ -125,7 +126,7 @@ def test_a_flood_of_refused_requests_is_a_few_lines_and_their_number(service: Se
     service.start()
     count = 300
     for _ in range(count):
-        assert service.request("POST", "/track", b"{}", {"Authorization": f"Basic {CANARY}"})[0]
+        assert service.request("POST", "/track", b"{}", {"Authorization": authorization(CANARY)})[0]
     assert service.stop() == 0
     lines = [
         each for each in lines_of(service.log, "request.rejected") if each["code"] == "unauthorized"
