@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from gunicorn.arbiter import Arbiter
+
 from segmentstream_api.app import Application, create_app, create_store
 from segmentstream_api.config import DEFAULT_PATH, Settings, load_settings
 from segmentstream_api.destinations.registry import load_registry
@@ -22,6 +24,7 @@ from segmentstream_api.logs.entries import (
     CONFIGURATION_REFUSED,
     CONFIGURATION_RELOADED,
     DESTINATION_UNCONFIGURED,
+    PROCESS_DEFECT,
     SERVICE_REFUSED,
     STORE_UNAVAILABLE,
     STORE_UNREADABLE,
@@ -41,8 +44,17 @@ def read_settings() -> Settings:
 
 
 def build_application() -> Application:
-    """The application for the settings that the main process read last."""
-    return create_app(_inherited or read_settings())
+    """The application for the settings that the main process read last.
+
+    gunicorn would print the text of whatever is raised, beside the log and whatever it quotes.
+    """
+    try:
+        return create_app(_inherited or read_settings())
+    except SegmentStreamError as error:
+        SERVICE_REFUSED(reason=error)
+    except Exception as error:  # noqa: BLE001 - as above
+        PROCESS_DEFECT(error, place="making the application")
+    raise SystemExit(Arbiter.WORKER_BOOT_ERROR)  # the main process then ends too
 
 
 def on_starting(server: Any) -> None:
@@ -67,7 +79,7 @@ def on_reload(server: Any) -> None:
         CONFIGURATION_REFUSED(reason=error)
     else:
         if server.cfg.preload_app:  # then the workers inherit the application as well
-            server.app.callable = build_application()
+            server.app.callable = create_app(_inherited)
         _take_over(_inherited)
         CONFIGURATION_RELOADED(source=_inherited.source)
 

@@ -94,10 +94,10 @@ class Service:
         self.process = self._gunicorn(*arguments)
         self.wait_until_ready()
 
-    def start_refused(self, timeout_seconds: float = 30.0) -> tuple[int, str]:
+    def start_refused(self, *arguments: str, timeout_seconds: float = 30.0) -> tuple[int, str]:
         """Starts what must not start: its exit code and what it said."""
         logged = self.log.stat().st_size if self.log.exists() else 0
-        process = self._gunicorn()
+        process = self._gunicorn(*arguments)
         try:
             code = process.wait(timeout_seconds)
         finally:

@@ -202,10 +202,13 @@ def test_destinations_that_fail_tell_no_key_however_they_fail(
     }
 
 
-def test_a_start_that_is_refused_is_a_line_too(service: Service) -> None:
+@pytest.mark.parametrize(("arguments", "expected"), [([], 2), (["--preload"], 3)])
+def test_a_start_that_is_refused_is_a_line_too(
+    service: Service, arguments: list[str], expected: int
+) -> None:
     service.configure({"crm": {"type": "webhook", "url": f"ftp://{CANARY}"}})
-    code, said = service.start_refused()
-    assert code == 2
+    code, said = service.start_refused(*arguments)
+    assert code == expected
     last = json.loads(said.splitlines()[-1])
     assert (last["event"], last["level"]) == ("service.refused", "critical")
     assert "destinations.crm.url" in last["message"]
