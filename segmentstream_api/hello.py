@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,14 @@ _EVENT = '{"hitId": "hello-1", "event": {"name": "Registered", "user": {"userId"
 
 
 def hello(settings: Settings, address: Any, *, show_token: bool) -> str:
-    """Where the service listens and a curl line for it, with the token that `init` made."""
-    token = find_token(settings.source.parent) if show_token else None
+    """Where the service listens and a curl line for it, with the token that `init` made.
+
+    Without `show_token` the line takes it from its file when it is run.
+    """
+    folder = settings.source.parent
+    token = find_token(folder)
+    if token and not show_token:
+        token = f'"$(cat {shlex.quote(str(folder / TOKEN_FILE))})"'
     return greeting(address, token or "YOUR-API-TOKEN")
 
 

@@ -26,3 +26,9 @@ class RequestIds:
         name = given if _WELL_FORMED.fullmatch(given) else new_request_id()
         request_id.set(name)
         resp.set_header(HEADER, name)
+
+    def process_response(
+        self, req: falcon.Request, resp: falcon.Response, resource: object, req_succeeded: object
+    ) -> None:
+        """Falcon has called the error handlers by now, so every line is written."""
+        request_id.set(None)

@@ -6,7 +6,9 @@ import ast
 import json
 import logging
 import re
+import shutil
 import string
+import subprocess
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -24,6 +26,8 @@ ROWS = {
         r"^\| `([a-z_]+\.[a-z_]+)` \| (\w+) \| (\d*) ?\| \S.*\|$", PAGE, re.MULTILINE
     )
 }
+LOGS = PAGE.partition("## Logs")[2]
+(EXAMPLE,) = re.findall(r"^```json\n(.*?)^```$", LOGS, re.DOTALL | re.MULTILINE)
 ENTRIES = {name: each for name, each in vars(entries).items() if isinstance(each, Entry)}
 FIELDS = load_schema("log.json")["properties"].keys()
 OF_THE_ERROR = {"exception", "traceback"}
@@ -38,7 +42,7 @@ def calls():
                 names = {node.func.id}
                 if module == "delivery.watch" and node.func.id == "said":
                     names = {"DELIVERY_FAILED", "DELIVERY_MISCONFIGURED"}
-                for name in names & ENTRIES.keys():
+                for name in sorted(names & ENTRIES.keys()):
                     yield name, fields, bool(node.args)
 
 
@@ -96,6 +100,42 @@ def test_the_schema_is_one():
 
 
 def test_the_example_of_the_documentation_keeps_to_the_schema():
-    logs = PAGE.partition("## Logs")[2]
-    (example,) = re.findall(r"^```json\n(.*?)^```$", logs, re.DOTALL | re.MULTILINE)
-    Draft202012Validator(load_schema("log.json")).validate(json.loads(example))
+    Draft202012Validator(load_schema("log.json")).validate(json.loads(EXAMPLE))
+
+
+def the_examples_with_jq():
+    (block,) = re.findall(r"^```sh\n(.*?)^```$", LOGS, re.DOTALL | re.MULTILINE)
+    return block.splitlines()
+
+
+@pytest.mark.skipif(not shutil.which("jq"), reason="needs jq (the package jq)")
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    list(
+        zip(
+            the_examples_with_jq(),
+            [["breaker.opened"], ["1 /event/user"], ["request.rejected"], ["43"]],
+            strict=True,
+        )
+    ),
+)
+def test_the_examples_with_jq_find_what_they_are_for(tmp_path, command, expected):
+    example = json.loads(EXAMPLE)
+    lines = [
+        example,
+        {**example, "event": "breaker.opened", "level": "error", "request_id": "other"},
+        {**example, "pointers": [], "request_id": "other", "suppressed": 42},
+    ]
+    text = "\n".join(["", "Listening on http://127.0.0.1:8000.", *map(json.dumps, lines)])
+    if "journalctl" not in command:
+        text = "\n".join(map(json.dumps, lines))
+    (tmp_path / "service.log").write_text(text)
+    command = command.replace("journalctl -u segmentstream -o cat", "cat service.log")
+    done = subprocess.run(
+        ["bash", "-euc", command], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    found = [
+        json.loads(each)["event"] if each.startswith("{") else each.strip()
+        for each in done.stdout.splitlines()
+    ]
+    assert found == expected

@@ -49,3 +49,8 @@ def test_every_request_has_its_own(client):
 
 def test_an_answer_that_nothing_was_found_has_one_too(client):
     assert asked(client, "a-1", "/nowhere")[0] == "a-1"
+
+
+def test_it_does_not_outlive_its_request(client):
+    asked(client, "a-1")
+    assert request_id.get() is None

@@ -70,7 +70,7 @@ def test_the_token_is_greeted_with_on_a_terminal_alone(serve, folder):
     (folder / "segmentstream.token").write_text("the-token-of-init\n")
     process = serve("--bind", f"127.0.0.1:{free_port()}")
     until(lambda: "Post an event" in said(folder) or process.poll() is not None)
-    assert "-u YOUR-API-TOKEN: " in said(folder)
+    assert f'-u "$(cat {folder / "segmentstream.token"})": ' in said(folder)
     assert "the-token-of-init" not in said(folder)
 
 
