@@ -143,6 +143,8 @@ def test_rejected_requests_are_told_by_code_and_place_alone(service: Service) ->
     assert service.request("POST", "/track", json.dumps(wrong).encode(), HEADERS)[0] == 400
     assert service.request("POST", "/track", CANARY.encode(), HEADERS)[0] == 400
     assert service.request("POST", f"/{CANARY}", b"", HEADERS)[0] == 404
+    for broken in (f"{CANARY} / HTTP/1.1", f"GET / HTTP/{CANARY}", f"GET / HTTP/1.1\r\n{CANARY}"):
+        assert b" 400 " in raw_exchange(service.port, f"{broken}\r\n\r\n".encode())
     service.stop()
     lines = lines_of(service.log, "request.rejected")
     wanted = {"invalid_event", "invalid_json", "not_found"}
