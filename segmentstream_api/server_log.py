@@ -9,6 +9,7 @@ from typing import Any
 from gunicorn import glogging
 
 from segmentstream_api.logs.entries import REQUEST_ANSWERED
+from segmentstream_api.logs.lines import JsonLines
 from segmentstream_api.logs.stderr import formatter, log_to_stderr
 
 _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
@@ -20,10 +21,14 @@ class Logger(glogging.Logger):
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
+        # Below it gunicorn tells paths and, of broken requests, the bytes.
+        self.error_log.setLevel(max(self.loglevel, logging.INFO))
         log_to_stderr(cfg.loglevel, os.environ)
         for handler in (*self.error_log.handlers, *self.access_log.handlers):
             if isinstance(handler, logging.StreamHandler):
                 handler.setFormatter(formatter(handler.stream, os.environ))
+            else:  # syslog's
+                handler.setFormatter(JsonLines())
 
     def access(self, resp: Any, req: Any, environ: Any, request_time: Any) -> None:
         """One line for an answer, without what strangers make up: no header, no query.

@@ -61,8 +61,16 @@ def content(record: logging.LogRecord) -> tuple[str, str, dict[str, Any]]:
     if error is not None:
         fields |= {"exception": kind(error), "traceback": trace(error)}
     # What is logged with an exception often quotes it, or the request that it happened to.
-    message = record.getMessage() if error is None else str(record.msg)
+    message = _message(record) if error is None else str(record.msg)
     return event, message.partition("\n")[0], fields
+
+
+def _message(record: logging.LogRecord) -> str:
+    """With the classes of exceptions: gunicorn's hold the bytes that a client has sent."""
+    if not isinstance(record.args, tuple):
+        return record.getMessage()
+    harmless = (kind(each) if isinstance(each, BaseException) else each for each in record.args)
+    return str(record.msg) % tuple(harmless) if record.args else str(record.msg)
 
 
 def _bounded(value: Any) -> Any:

@@ -113,6 +113,14 @@ def test_of_others_neither_an_exceptions_text_nor_what_was_logged_with_it_is_sho
     assert SECRET not in recorded.text
 
 
+def test_of_others_an_exception_within_the_text_is_its_class(recorded):
+    logging.getLogger("gunicorn.error").info("Ignored: %s, %d", caught(), 7)
+    logging.getLogger("gunicorn.error").info("%(a)s", {"a": 1})
+    logging.getLogger("gunicorn.error").info("100 %")
+    told = [each["message"] for each in recorded.lines()]
+    assert told == ["Ignored: RuntimeError, 7", "1", "100 %"]
+
+
 def test_of_others_the_first_line_is_enough(recorded):
     """gunicorn writes whole tracebacks, texts and all, into its messages."""
     logging.getLogger("gunicorn.error").warning("Exception during worker exit:\n%s", SECRET)

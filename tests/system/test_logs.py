@@ -138,13 +138,22 @@ def test_a_flood_of_refused_requests_is_a_few_lines_and_their_number(service: Se
 
 def test_rejected_requests_are_told_by_code_and_place_alone(service: Service) -> None:
     service.configure({})
+    service.environ["SEGMENTSTREAM_LOG_LEVEL"] = "debug"
     service.start()
     wrong = {"event": {"user": {"userId": 7}}, "integrations": {CANARY: CANARY}, "hitId": CANARY}
     assert service.request("POST", "/track", json.dumps(wrong).encode(), HEADERS)[0] == 400
     assert service.request("POST", "/track", CANARY.encode(), HEADERS)[0] == 400
     assert service.request("POST", f"/{CANARY}", b"", HEADERS)[0] == 404
-    for broken in (f"{CANARY} / HTTP/1.1", f"GET / HTTP/{CANARY}", f"GET / HTTP/1.1\r\n{CANARY}"):
+    for broken in (
+        CANARY,
+        f"GET / HTTP/{CANARY}",
+        f"GET / HTTP/1.1\r\n{CANARY}",
+        f"GET / HTTP/1.1\r\nTransfer-Encoding: {CANARY}",
+        f"GET / HTTP/1.1\r\nExpect: {CANARY}",
+    ):
         assert b" 400 " in raw_exchange(service.port, f"{broken}\r\n\r\n".encode())
+    begun = f"POST /track HTTP/1.1\r\nAuthorization: {authorization()}\r\nX-{CANARY}: "
+    raw_exchange(service.port, begun.encode(), close_after=True)
     service.stop()
     lines = lines_of(service.log, "request.rejected")
     wanted = {"invalid_event", "invalid_json", "not_found"}
