@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NamedTuple, TextIO
 
 from segmentstream_api.logs.entries import ENTRY, FIELDS, Entry
@@ -62,9 +63,11 @@ class LimitedHandler(logging.StreamHandler[TextIO]):
 
     def _tell_later(self) -> None:
         """A flood that has ended is told too, though no line comes after it."""
-        self._teller = threading.Timer(WINDOW_SECONDS, self._told_later)
-        self._teller.daemon = True
-        self._teller.start()
+        teller = threading.Timer(WINDOW_SECONDS, self._told_later)
+        teller.daemon = True
+        with suppress(RuntimeError):  # the machine has no thread to give: the next line tells it
+            teller.start()
+            self._teller = teller
 
     def _told_later(self) -> None:
         self.acquire()
