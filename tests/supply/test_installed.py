@@ -53,12 +53,12 @@ def installed(programs: Path, tmp_path: Path, run) -> Iterator[Service]:
     floor = "[store]\ndisk_floor_megabytes = 1\n"  # the disk of a test may be nearly full
     configuration.write_text(text.replace("[store]\n", floor), "utf-8")
     service = Service(tmp_path)
-    with service.log.open("wb") as log:
+    with service.log.open("wb") as log, (tmp_path / "output").open("wb") as output:
         service.process = subprocess.Popen(
             [programs / "segmentstream-api", "serve", "--bind", f"127.0.0.1:{service.port}"],
             cwd=tmp_path,
             env=ENVIRON,
-            stdout=log,
+            stdout=output,
             stderr=log,
             start_new_session=True,
         )
@@ -103,8 +103,8 @@ def test_the_reference_is_answered(installed: Service):
     assert installed.request("GET", "/schemas/track.json")[0] == 200
 
 
-def test_gunicorn_runs_with_the_settings_of_the_wheel(installed: Service):
-    assert "Post an event" in installed.log.read_text()  # which a hook in the settings says
+def test_gunicorn_runs_with_the_settings_of_the_wheel(installed: Service, tmp_path: Path):
+    assert "Post an event" in (tmp_path / "output").read_text()  # which a hook in the settings says
 
 
 def test_documents_are_validated(run, tmp_path: Path):
