@@ -118,16 +118,24 @@ class UnusableSchemas(SegmentStreamError):
 
 
 class StoreUnavailable(SegmentStreamError):
-    """The store cannot take the event now and kept nothing of it; worth trying again."""
+    """The store cannot take the event now and kept nothing of it; worth trying again.
 
-    def __init__(self, reason: str, retry_after_seconds: int = 5) -> None:
+    `finding` is what GET /ready calls it.
+    """
+
+    def __init__(
+        self, reason: str, retry_after_seconds: int = 5, finding: str = "store_unavailable"
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.retry_after_seconds = retry_after_seconds
+        self.finding = finding
 
 
 class StoreUnusable(SegmentStreamError):
     """The store must not be opened at all: damaged, replaced, or not one of ours."""
+
+    finding = "store_unusable"
 
     def __init__(self, place: str, reason: str) -> None:
         super().__init__(f"{place}: {reason}")

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import ClassVar
 
 from segmentstream_api.event import Event
 
@@ -144,6 +145,9 @@ class Store(ABC):
     not be used at all.
     """
 
+    kind: ClassVar[str] = "custom"
+    """One word for those who watch the service."""
+
     def exists(self) -> bool:
         """Whether there is one, or was; otherwise `open` creates it. For commands that only look.
 
@@ -158,6 +162,13 @@ class Store(ABC):
     @abstractmethod
     def check(self) -> None:
         """Reads the whole store once and proves that it can be written. For start-up."""
+
+    def writable(self) -> None:
+        """Nothing if an event could be made durable now; else raises what `accept_all` would.
+
+        Also StoreUnusable. It is asked every few seconds, keeps nothing and holds nobody up.
+        """
+        self.accept_all([])
 
     @abstractmethod
     def recall(self, event: Event) -> Receipt | None:

@@ -30,6 +30,7 @@ def require_space(folder: Path, floor_bytes: int | None) -> None:
             f"the disk of the store has {free_bytes >> 20} MB free, "
             f"under its floor of {floor_bytes >> 20} MB",
             retry_after_seconds=10,
+            finding="disk_floor",
         )
 
 

@@ -21,8 +21,11 @@ from segmentstream_api.store.base import (
     Settlement,
     Store,
 )
-from segmentstream_api.store.sqlite_file import SqliteFile
+from segmentstream_api.store.sqlite_database import rewrite_schema_version
+from segmentstream_api.store.sqlite_file import WAIT_FOR_LOCK_SECONDS, SqliteFile
 from segmentstream_api.store.sqlite_stats import read_stats
+
+_PROBE_SECONDS = 1.0  # `writable` waits less for another program's lock than an event does
 
 Element = TypeVar("Element")
 
@@ -47,6 +50,8 @@ class SqliteStore(Store):
         self._settlements: deque[Settlement] = deque()
         self._states: deque[tuple[str, DestinationState]] = deque()
 
+    kind = "sqlite"
+
     def exists(self) -> bool:
         return self._file.exists()
 
@@ -58,6 +63,12 @@ class SqliteStore(Store):
         with self._file.writing():
             pass
         self._file.require_space()
+
+    def writable(self) -> None:
+        """Writes a page: a transaction of nothing succeeds on a disk that cannot be written."""
+        self._file.require_space()
+        with self._file.writing(waited_seconds=WAIT_FOR_LOCK_SECONDS - _PROBE_SECONDS) as writer:
+            rewrite_schema_version(writer)
 
     def recall(self, event: Event) -> Receipt | None:
         if event.fingerprint is None:

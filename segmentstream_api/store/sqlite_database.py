@@ -70,6 +70,11 @@ def create_database(path: Path) -> str:
     return identity
 
 
+def rewrite_schema_version(connection: sqlite3.Connection) -> None:
+    """A write like any other, which changes nothing."""
+    connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+
+
 def identity_of(connection: sqlite3.Connection, path: Path) -> str:
     """The identity of a database of ours. Raises StoreUnusable for any other; changes nothing."""
     if connection.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION_ID:

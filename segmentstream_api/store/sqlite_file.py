@@ -221,8 +221,11 @@ class SqliteFile:
         try:
             status = self.path.stat()
         except OSError as error:
-            raise StoreUnavailable(f"the store's file is gone: {error.strerror}") from error
+            reason = f"the store's file is gone: {error.strerror}"
+            raise StoreUnavailable(reason, finding=StoreUnusable.finding) from error
         if (status.st_dev, status.st_ino) != self._inode:
-            raise StoreUnavailable("the store's file was replaced; restart to use the new one")
+            reason = "the store's file was replaced; restart to use the new one"
+            raise StoreUnavailable(reason, finding=StoreUnusable.finding)
         if status.st_size == 0:
-            raise StoreUnavailable("the store's file was truncated")
+            reason = "the store's file was truncated"
+            raise StoreUnavailable(reason, finding=StoreUnusable.finding)

@@ -80,6 +80,19 @@ class StoreContract:
         """Another worker's."""
         return connect()
 
+    # Taking no event yet
+
+    def test_its_kind_is_one_word(self, store):
+        assert store.kind.isalpha()
+
+    def test_one_that_takes_events_is_writable_and_finding_that_out_keeps_nothing(self, store):
+        store.accept(an_event("before"), {"crm": 0})
+        found = store.stats()
+        for _ in range(3):
+            store.writable()
+        assert store.stats() == found
+        assert len(claim(store)) == 1
+
     # Accepting
 
     def test_a_new_event_is_new_and_its_pushes_get_their_leases(self, store):

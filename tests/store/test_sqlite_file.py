@@ -19,7 +19,7 @@ import pytest
 from segmentstream_api.errors import StoreUnavailable, StoreUnusable
 from segmentstream_api.store.base import Acceptance, Settled
 from segmentstream_api.store.sqlite import SqliteStore
-from segmentstream_api.store.sqlite_file import SqliteFile
+from segmentstream_api.store.sqlite_file import WAIT_FOR_LOCK_SECONDS, SqliteFile
 from tests.fakes import A_DAY, PATIENCE_SECONDS, Clock, Task, an_event
 
 PATIENCE = 0.2  # seconds that the stores here wait for a lock
@@ -106,6 +106,36 @@ class TestANewFile:
             a_store(tmp_path / "nowhere" / "store.db").open()
 
 
+class TestWritable:
+    def test_it_is_found_out_by_writing(self, store, path):
+        store.writable()
+        before = beside(path, "-wal").stat().st_size
+        store.writable()
+        assert beside(path, "-wal").stat().st_size > before
+
+    def test_a_disk_below_its_floor_is_not(self, path):
+        store = a_store(path, floor_bytes=1 << 60)
+        with pytest.raises(StoreUnavailable, match="under its floor") as caught:
+            store.writable()
+        assert caught.value.finding == "disk_floor"
+        store.close()
+
+    @pytest.mark.parametrize("replaced", [False, True])
+    def test_a_file_that_is_not_the_one_it_was_is_not(self, store, path, replaced):
+        path.rename(path.with_name("aside"))
+        if replaced:
+            path.touch()
+        with pytest.raises(StoreUnavailable) as caught:
+            store.writable()
+        assert caught.value.finding == "store_unusable"
+
+    def test_one_that_must_not_be_opened_is_not(self, path):
+        path.write_bytes(b"no database")
+        with pytest.raises(StoreUnusable) as caught:
+            a_store(path).writable()
+        assert caught.value.finding == "store_unusable"
+
+
 class TestLockedByAnotherProgram:
     @pytest.fixture
     def lock(self, store, path):
@@ -129,6 +159,15 @@ class TestLockedByAnotherProgram:
         with pytest.raises(StoreUnavailable, match="locked"):
             store.accept(an_event(), {"crm": 0})
         assert time.monotonic() - started >= PATIENCE
+
+    def test_whether_it_is_writable_is_found_out_sooner(self, path, store, lock):
+        patient = a_store(path, wait_for_lock_seconds=WAIT_FOR_LOCK_SECONDS)
+        started = time.monotonic()
+        with pytest.raises(StoreUnavailable, match="locked") as caught:
+            patient.writable()
+        assert time.monotonic() - started < WAIT_FOR_LOCK_SECONDS - 1
+        assert caught.value.finding == "store_unavailable"
+        patient.close()
 
     def test_who_waits_for_anothers_commit_does_not_wait_twice(self, path, store, lock):
         hasty = a_store(path, wait_for_lock_seconds=1.0)
