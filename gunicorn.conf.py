@@ -7,7 +7,11 @@ service does with events stands in segmentstream.toml instead.
 
 import os
 
-from segmentstream_api import server_log, serving
+from segmentstream_api import metrics_folder
+
+metrics_folder.make()  # first of all: whoever imports prometheus_client looks for it once
+
+from segmentstream_api import server_log, serving  # noqa: E402 - as above
 
 
 def whole_number(name: str, default: int, least: int = 1) -> int:
@@ -107,3 +111,4 @@ on_reload = serving.on_reload
 when_ready = serving.when_ready
 post_worker_init = serving.post_worker_init
 worker_exit = serving.worker_exit
+child_exit = serving.child_exit

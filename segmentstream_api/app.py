@@ -6,12 +6,16 @@ from typing import Any
 
 import falcon
 
+from segmentstream_api import metrics, metrics_folder
 from segmentstream_api.auth import Authenticator
 from segmentstream_api.config import Settings
 from segmentstream_api.delivery.deliveries import Deliveries
 from segmentstream_api.event_types.rules import EventTypes
+from segmentstream_api.exposition import Exposition
 from segmentstream_api.intake import Intake
+from segmentstream_api.monitoring import Health, Metrics, Ready, Version
 from segmentstream_api.problems import add_handlers
+from segmentstream_api.readiness import Readiness
 from segmentstream_api.reference import reference_files
 from segmentstream_api.request_id import RequestIds
 from segmentstream_api.resources import AllowedMethods, Track
@@ -25,11 +29,10 @@ from segmentstream_api.store.sqlite_file import SqliteFile
 class Application(falcon.App[Any, Any]):
     """The WSGI application, with what runs behind it."""
 
-    def __init__(self, deliveries: Deliveries, track: Track) -> None:
+    def __init__(self, deliveries: Deliveries) -> None:
         super().__init__(middleware=[RequestIds(), AllowedMethods()])
         self.deliveries = deliveries
         add_handlers(self)
-        self.add_route("/track", track)
 
 
 def create_store(settings: Settings) -> Store:
@@ -59,7 +62,17 @@ def create_app(settings: Settings, store: Store | None = None) -> Application:
     track = Track(
         Authenticator(settings.projects), Contract.load("track.json"), event_types, intake
     )
-    application = Application(deliveries, track)
+    readiness = Readiness(store)
+    exposition = Exposition(
+        store, list(deliveries.lanes), readiness, folder=metrics_folder.current()
+    )
+
+    application = Application(deliveries)
+    application.add_route(metrics.TRACK, track)
+    application.add_route("/metrics", Metrics(exposition))
+    application.add_route("/health", Health())
+    application.add_route("/ready", Ready(readiness))
+    application.add_route("/version", Version(store.kind))
     if settings.reference:
         for path, file in reference_files(schema_folder()):
             application.add_route(path, file)

@@ -108,11 +108,14 @@ class Intake:
             raise StoreUnavailable("a commit before this one does not come to an end") from error
 
     def _accept(self, arrivals: Sequence[_Arrival]) -> list[Receipt]:
-        waited_seconds = time.monotonic() - min(arrival.arrived_at for arrival in arrivals)
-        return self._store.accept_all(
-            [(arrival.event, arrival.leases_seconds) for arrival in arrivals],
-            waited_seconds=waited_seconds,
-        )
+        began = time.monotonic()
+        try:
+            return self._store.accept_all(
+                [(arrival.event, arrival.leases_seconds) for arrival in arrivals],
+                waited_seconds=began - min(arrival.arrived_at for arrival in arrivals),
+            )
+        finally:
+            metrics.commit(len(arrivals), time.monotonic() - began)
 
     def _push(self, arrivals: Sequence[_Arrival], receipts: Sequence[Receipt]) -> None:
         """Starts the pushes of a whole transaction, so that a local destination writes once."""

@@ -34,7 +34,7 @@ def add_handlers(app: falcon.App[Any, Any]) -> None:
     app.add_error_handler(Refused, _refused)
 
 
-def _refused(_req: falcon.Request, resp: falcon.Response, error: Refused, _params: object) -> None:
+def _refused(req: falcon.Request, resp: falcon.Response, error: Refused, _params: object) -> None:
     extra: dict[str, Any] = {}
     pointers: list[str] | None = None
     if isinstance(error, InvalidEvent):
@@ -45,19 +45,19 @@ def _refused(_req: falcon.Request, resp: falcon.Response, error: Refused, _param
         pointers = list(error.places[:_MOST_POINTERS])
     if isinstance(error, Unauthorized):
         resp.set_header("WWW-Authenticate", 'Basic realm="SegmentStream"')
-    metrics.refusal(error.code)
+    metrics.request(error.status, error.code, req.uri_template)
     REQUEST_REJECTED(status=error.status, code=error.code, pointers=pointers)
     _answer(resp, error.status, error.code, error.title, error.detail, **extra)
 
 
 def _unavailable(
-    _req: falcon.Request,
+    req: falcon.Request,
     resp: falcon.Response,
     error: StoreUnavailable | StoreUnusable,
     _params: object,
 ) -> None:
     STORE_UNAVAILABLE(status=503, code="unavailable", reason=error)
-    metrics.refusal("unavailable")
+    metrics.request(503, "unavailable", req.uri_template)
     seconds = getattr(error, "retry_after_seconds", 30)
     resp.set_header("Retry-After", str(seconds))
     _answer(
@@ -70,7 +70,7 @@ def _unavailable(
 
 
 def _http_error(
-    _req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError, _params: object
+    req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError, _params: object
 ) -> None:
     status, code, detail = 400, "bad_request", "The request is malformed."
     for kind, (known_code, known_detail) in _HTTP_CODES.items():
@@ -78,17 +78,17 @@ def _http_error(
             status, code, detail = error.status_code, known_code, known_detail
     for name, value in dict(error.headers or {}).items():
         resp.set_header(name, value)
-    metrics.refusal(code)
+    metrics.request(status, code, req.uri_template)
     REQUEST_REJECTED(status=status, code=code)
     _answer(resp, status, code, falcon.code_to_http_status(status).partition(" ")[2], detail)
 
 
 def _unexpected(
-    _req: falcon.Request, resp: falcon.Response, error: Exception, _params: object
+    req: falcon.Request, resp: falcon.Response, error: Exception, _params: object
 ) -> None:
     """A defect of ours. Nobody is told its text, which may quote the event."""
     REQUEST_DEFECT(error, status=500, code="internal")
-    metrics.refusal("internal")
+    metrics.request(500, "internal", req.uri_template)
     _answer(resp, 500, "internal", "The service has a defect", "Nothing more can be said here.")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 import falcon
 
+from segmentstream_api import metrics
 from segmentstream_api.auth import Authenticator
 from segmentstream_api.body import parse, read_body
 from segmentstream_api.event import new_event
@@ -51,6 +52,7 @@ class Track:
         event = new_event(project.name, document, received_at=self._clock(), violations=violations)
         self._intake.take(event)
         resp.status = falcon.HTTP_204
+        metrics.request(204)
 
 
 class AllowedMethods:

@@ -29,5 +29,5 @@ class Routing:
             return lanes
         project = self._lanes[event.project]
         selection = select(integrations, [lane.names for lane in project])
-        metrics.unknown_integrations.inc(len(selection.unknown))
+        metrics.unknown_integrations(len(selection.unknown))
         return [lane for lane in lanes if lane.name in selection.destinations]

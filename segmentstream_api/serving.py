@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from gunicorn.arbiter import Arbiter
+from prometheus_client.multiprocess import mark_process_dead
 
+from segmentstream_api import metrics_folder
 from segmentstream_api.app import Application, create_app, create_store
 from segmentstream_api.config import DEFAULT_PATH, Settings, load_settings
 from segmentstream_api.destinations.registry import load_registry
@@ -30,6 +32,7 @@ from segmentstream_api.logs.entries import (
     STORE_UNREADABLE,
 )
 from segmentstream_api.logs.stderr import for_people
+from segmentstream_api.metrics_files import MetricsFiles
 from segmentstream_api.store.base import DestinationState
 
 EXIT_UNUSABLE = 2
@@ -101,6 +104,14 @@ def worker_exit(server: Any, worker: Any) -> None:
     application = getattr(worker, "wsgi", None)
     if application is not None:
         application.deliveries.stop()
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """In the main process, after a worker has ended, however it did."""
+    folder = metrics_folder.current()
+    if folder is not None:
+        mark_process_dead(worker.pid, str(folder))
+        MetricsFiles(folder).merge_ended(alive={os.getpid(), *server.WORKERS})
 
 
 def _check_store(settings: Settings) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from gunicorn.http import errors as http
 from gunicorn.workers.gthread import ThreadWorker
 
+from segmentstream_api import metrics
 from segmentstream_api.logs.entries import NOT_HTTP
 from segmentstream_api.request_id import new_request_id
 
@@ -41,6 +42,7 @@ class Worker(ThreadWorker):
             super().handle_error(req, client, addr, exc)
             return
         request_id = new_request_id()
+        metrics.request(400, "bad_request", path=None)
         # Only the kind: the malformed line itself may be an Authorization header.
         NOT_HTTP(status=400, code="bad_request", reason=type(exc).__name__, request_id=request_id)
         try:

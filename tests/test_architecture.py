@@ -28,6 +28,9 @@ LAYERS = (
     "groupcommit",
     "integrations",
     "metrics",
+    "metrics_folder",
+    "metrics_files",
+    "latest",
     "identity",
     "event_types",  # what events of a name should hold
     "destinations",  # they know of no request, no store and no retry
@@ -42,6 +45,9 @@ LAYERS = (
     "intake",
     "problems",
     "request_id",
+    "readiness",
+    "exposition",
+    "monitoring",
     "openapi",  # what is told to clients
     "reference",
     "resources",

@@ -126,7 +126,9 @@ class Lane:
             return
         began = self._monotonic()
         outcomes = self._outcomes(rows)
-        self.pace.took(self._monotonic() - began)
+        seconds = self._monotonic() - began
+        self.pace.took(seconds)
+        self._watch.took(seconds)
         self._store.settle(map(self._schedule.settlement, rows, outcomes))
         self._watch.outcomes(outcomes)
 

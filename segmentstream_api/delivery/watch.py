@@ -30,12 +30,13 @@ class Watch:
         self._breaker = breaker
         self._store = store
         self._clock = clock
+        metrics.destination(name)
 
     def outcomes(self, outcomes: Sequence[Outcome]) -> None:
         """Takes note of one attempt. To refuse an event is an answer: the destination is alive."""
         failures: list[Retry] = []
         for outcome in outcomes:
-            metrics.deliveries(self._name, type(outcome).__name__.lower())
+            metrics.delivery(self._name, type(outcome).__name__.lower())
             if isinstance(outcome, Retry):
                 failures.append(outcome)
             elif isinstance(outcome, Rejected):
@@ -44,6 +45,10 @@ class Watch:
             self._closed()
         if failures:
             self._failed(failures)
+
+    def took(self, seconds: float) -> None:
+        """Takes note of how long the destination had one batch."""
+        metrics.delivery_seconds(self._name, seconds)
 
     def _closed(self) -> None:
         BREAKER_CLOSED(destination=self._name)

@@ -155,4 +155,7 @@ CONFIGURATION_REFUSED = Entry(
 SERVICE_REFUSED = Entry("service.refused", CRITICAL, "{reason}")
 DELIVER_STARTED = Entry("deliver.started", INFO, "delivering as {source} says")
 DELIVER_STOPPING = Entry("deliver.stopping", INFO, "stopping when what is being sent is done")
+METRICS_APART = Entry(
+    "metrics.apart", ERROR, "the metrics of workers that ended were not added up: {exception}"
+)
 PROCESS_DEFECT = Entry("process.defect", ERROR, "{place} met a defect: {exception}")
