@@ -135,6 +135,17 @@ def sum_of_requests():
     )
 
 
+def test_seconds_add_up_to_the_same_sum_in_any_order():
+    """0.1 + 0.2 + 0.3 is not 0.3 + 0.2 + 0.1."""
+    name = "segmentstream_delivery_seconds_sum"
+    for destination, seconds in (("up", (0.1, 0.2, 0.3)), ("down", (0.3, 0.2, 0.1))):
+        metrics.destination(destination)
+        for each in seconds:
+            metrics.delivery_seconds(destination, each)
+    up, down = (REGISTRY.get_sample_value(name, {"destination": d}) for d in ("up", "down"))
+    assert up == down == pytest.approx(0.6, abs=1e-5)
+
+
 def hostile_requests(api, number):
     """What a client makes up to fill our memory, or somebody's disk."""
     name = f"made-up-{number}"

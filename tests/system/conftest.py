@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 from tests.system.counts import LONG, SHORT, Counts
 from tests.system.receiver import Receiver
 from tests.system.service import Service
+
+DISK_BYTES = 32 << 20
 
 
 @pytest.fixture
@@ -44,3 +47,20 @@ def new_receiver(tmp_path: Path) -> Iterator[Callable[..., Receiver]]:
 @pytest.fixture
 def receiver(new_receiver: Callable[..., Receiver]) -> Receiver:
     return new_receiver()
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A small disk, soon filled."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    size = f"size={DISK_BYTES}"
+    mount = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", size, "tmpfs", folder], check=False, capture_output=True
+    )
+    if mount.returncode:
+        pytest.skip(f"needs the right to mount a small disk: {mount.stderr.decode().strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)

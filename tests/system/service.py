@@ -133,7 +133,7 @@ class Service:
             assert self.process is not None
             assert self.process.poll() is None, f"it ended: {self.log.read_text()[-3000:]}"
             try:
-                self.request("GET", "/track")
+                self.request("GET", "/health")
             except OSError:
                 time.sleep(0.05)
             else:

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
-import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
-
-import pytest
 
 from tests.system.checker import History, at_webhook, judge
 from tests.system.counts import Counts
+from tests.system.faults import fill, locked
 from tests.system.load import Load
 from tests.system.outbox import drain, wait_until
 from tests.system.receiver import Receiver
@@ -23,17 +18,7 @@ from tests.system.service import Service, authorization
 LOCK_WAIT_SECONDS = 5.0  # what the service waits for another program's lock
 SLOW_MACHINE_SECONDS = 2.0
 HEALED_AFTER_SECONDS = 10.0
-DISK_BYTES = 32 << 20
 PADDING_BYTES = 50_000
-
-
-@contextmanager
-def locked(store: Path) -> Iterator[None]:
-    """Another program is in the middle of a write transaction."""
-    with closing(sqlite3.connect(store, isolation_level=None, timeout=30)) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        yield
-        connection.execute("ROLLBACK")
 
 
 def test_a_lock_is_waited_for_five_seconds_then_answered_503_and_heals(
@@ -75,34 +60,6 @@ def test_below_the_disk_floor_nothing_is_taken_and_503_says_when_to_come_again(
     service.reload()
     assert service.request("POST", "/track", body, headers)[0] == 204
     assert len(receiver.requests()) == 1
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A small disk, soon filled."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    size = f"size={DISK_BYTES}"
-    mount = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", size, "tmpfs", folder], check=False, capture_output=True
-    )
-    if mount.returncode:
-        pytest.skip(f"needs the right to mount a small disk: {mount.stderr.decode().strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", folder], check=True)
-
-
-def fill(folder: Path) -> Path:
-    """A file that takes every byte which is left."""
-    path = folder / "filler"
-    with path.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(4096))
-        except OSError:
-            return path
 
 
 def test_a_full_disk_is_answered_503_and_heals_by_itself(
