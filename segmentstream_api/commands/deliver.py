@@ -94,8 +94,10 @@ class _Page(Collector):
         registry.register(self)
         try:
             start_http_server(port, "127.0.0.1", registry)
-        except (OSError, OverflowError) as error:
-            raise CommandError(f"--metrics-port {port} cannot be had: {error}") from error
+        except OSError as error:
+            raise CommandError(f"--metrics-port {port} cannot be had: {error.strerror}") from error
+        except OverflowError as error:
+            raise CommandError(f"--metrics-port {port}: ports go from 0 to 65535") from error
 
     def collect(self) -> Iterable[Metric]:
         return self._registry.collect()
