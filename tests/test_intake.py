@@ -101,10 +101,23 @@ def counted(acceptance):
     return REGISTRY.get_sample_value("segmentstream_events_total", labels) or 0
 
 
+def commits():
+    """How many took their time, how many had events, and how many events."""
+    names = ("commit_seconds_count", "commit_events_count", "commit_events_sum")
+    return [REGISTRY.get_sample_value(f"segmentstream_{name}") for name in names]
+
+
 def test_a_new_event_is_delivered_to_every_destination_within_the_request(service):
     assert service.take(an_event()) is Acceptance.NEW
     assert len(service.crm.keys) == len(service.archive.keys) == 1
     assert service.waiting() == {}
+
+
+def test_a_commit_is_measured_with_the_events_in_it(service):
+    before = commits()
+    service.take(an_event())
+    after = commits()
+    assert [new - old for new, old in zip(after, before, strict=True)] == [1, 1, 1]
 
 
 def test_all_destinations_get_the_same_key_and_body(service):
@@ -236,6 +249,12 @@ class TestWhenTheStoreIsUnavailable:
         lock.execute("COMMIT")
         assert service.take(an_event("h-1")) is Acceptance.NEW
         assert len(service.crm.keys) == len(service.archive.keys) == 1
+
+    def test_a_commit_that_failed_is_measured_too(self, service, lock):
+        before = commits()
+        with pytest.raises(StoreUnavailable):
+            service.take(an_event())
+        assert commits() == [each + 1 for each in before]
 
     def test_no_place_is_lost(self, service, lock):
         for _ in range(3):

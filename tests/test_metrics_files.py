@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.mmap_dict import MmapedDict, mmap_key
 
 from segmentstream_api.metrics_files import MetricsFiles
+from tests.fakes import Task
 
 HELP = "What it counts"
 
@@ -101,6 +102,17 @@ def test_nothing_is_added_up_while_a_page_is_made(files, tmp_path):
         assert totals(files) == {("a_total", '{"x": "one"}'): 3}
     files.merge_ended(set())
     assert names(tmp_path) == {"counter_ended.db"}
+
+
+def test_no_page_is_made_while_files_are_added_up(files, tmp_path):
+    count(tmp_path, 1, one=3)
+    with (tmp_path / "lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        page = Task(totals, files)
+        page.join(0.2)
+        assert page.is_alive()
+        (tmp_path / "counter_1.db").rename(tmp_path / "counter_ended.db")
+    assert page.result() == {("a_total", '{"x": "one"}'): 3}
 
 
 def test_a_file_that_was_made_but_not_laid_out_yet_is_passed_over(files, tmp_path):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 
 import pytest
+from prometheus_client import REGISTRY
 
 from segmentstream_api.delivery.lane import LEASE_MARGIN_SECONDS, LOCAL_PATIENCE_SECONDS
 from segmentstream_api.destinations.base import Delivered, Rejected, Retry
@@ -111,6 +112,19 @@ class TestSending:
         assert [row.key for row in claim(store, clock, 5)] == [rows[1].key]
         (letter,) = store.dead_letters(DeadLetterFilter(), 10)
         assert (letter.event_id, letter.reason) == (rows[2].event_id, "HTTP 422")
+
+    def test_how_long_the_destination_took_for_the_batch_is_measured(self, store, clock, lane_to):
+        def answer(batch):
+            clock.advance(1.5)
+            return [Delivered()] * len(batch)
+
+        def measured(what):
+            name = f"segmentstream_delivery_seconds_{what}"
+            return REGISTRY.get_sample_value(name, {"destination": "measured"})
+
+        lane = lane_to(FakeBatchDestination("measured", answer))
+        lane.send(accept(store, lane, 3))
+        assert (measured("count"), measured("sum")) == (1, 1.5)
 
     def test_every_attempt_carries_the_same_key_and_body(self, store, clock, lane_to):
         got: list[object] = []

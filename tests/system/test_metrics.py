@@ -20,7 +20,7 @@ from tests.system.load import Load
 from tests.system.outbox import drain, wait_until
 from tests.system.receiver import Receiver
 from tests.system.scraper import Scraper, scrape
-from tests.system.service import Service, authorization
+from tests.system.service import Service, authorization, raw_exchange
 
 ARCHIVE = {"type": "file", "path": "events.jsonl"}
 REQUESTS = "segmentstream_requests_total"
@@ -102,6 +102,9 @@ def test_under_load_and_reloads_the_totals_are_what_clients_and_destinations_saw
     assert set(strange.history().outcomes()) == {401}
     expected = problems.copy()
     expected["/track", "401", "unauthorized"] += len(strange.history().answers)
+    for _ in range(3):
+        assert b"400 Bad Request" in raw_exchange(service.port, b"not HTTP at all\r\n\r\n")
+    expected["other", "400", "bad_request"] += 3
     drain(service.store)
     wait_until(
         lambda: (
