@@ -130,7 +130,7 @@ def test_a_file_that_cannot_be_read_is_said_and_ends_nothing(files, tmp_path, ca
 
 def test_what_a_draft_left_behind_does_not_count(files, tmp_path):
     count(tmp_path, 1, one=3)
-    count(tmp_path, "aside", one=100)
+    count(tmp_path, "aside", one=100, other=100)
     (tmp_path / "counter_aside.db").rename(tmp_path / "counter_ended.new")
     files.merge_ended(set())
     assert totals(files) == {("a_total", '{"x": "one"}'): 3}

@@ -120,9 +120,11 @@ class TestMetrics:
         assert value("segmentstream_outbox_waiting", destination="crm") == 1
         assert value("segmentstream_build_info", store="sqlite") == 1
 
-        folder.configure(CONFIGURATION)
+        another = '[destinations.another]\ntype = "file"\npath = "another.jsonl"\n'
+        folder.configure(CONFIGURATION + another)
         deliver.send_signal(signal.SIGHUP)
         until(lambda: delivered("crm") == 1)
+        until(lambda: value("segmentstream_outbox_waiting", destination="another") == 0)
         assert delivered("archive") == 20
         deliver.send_signal(signal.SIGTERM)
         assert deliver.wait(30) == 0
