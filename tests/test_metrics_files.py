@@ -6,6 +6,8 @@ import json
 import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.mmap_dict import MmapedDict, mmap_key
+from prometheus_client.openmetrics import exposition as openmetrics
+from prometheus_client.openmetrics import parser
 
 from segmentstream_api.metrics_files import MetricsFiles
 from tests.fakes import Task
@@ -134,6 +136,22 @@ def test_what_a_draft_left_behind_does_not_count(files, tmp_path):
     (tmp_path / "counter_aside.db").rename(tmp_path / "counter_ended.new")
     files.merge_ended(set())
     assert totals(files) == {("a_total", '{"x": "one"}'): 3}
+
+
+def test_several_histograms_are_openmetrics(files, tmp_path):
+    """They must not be mixed: all series of one destination, then all of the next."""
+    file = MmapedDict(str(tmp_path / "histogram_1.db"))
+    for suffix, le in (("sum", {}), ("bucket", {"le": "0.5"}), ("bucket", {"le": "+Inf"})):
+        for destination in ("crm", "archive"):
+            labels = {"destination": destination, **le}
+            key = mmap_key("b", f"b_{suffix}", list(labels), list(labels.values()), HELP)
+            file.write_value(key, 1.0, 0.0)
+    file.close()
+    registry = CollectorRegistry()
+    registry.register(files)
+    page = openmetrics.generate_latest(registry).decode()
+    (family,) = parser.text_string_to_metric_families(page)
+    assert len(family.samples) == 2 * 4
 
 
 def test_it_is_a_collector(files, tmp_path):
