@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 
 from segmentstream_api.errors import StoreUnavailable, StoreUnusable
 from segmentstream_api.latest import Latest
+from segmentstream_api.logs.entries import STORE_UNAVAILABLE
 from segmentstream_api.store.base import Store
 
 _SLOW = "store_slow"
@@ -32,8 +33,9 @@ class Readiness:
     """`monotonic` is a clock in seconds that is never set."""
 
     def __init__(self, store: Store, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._store = store
         self._writable = Latest(
-            store.writable,
+            self._probe,
             fresh_seconds=_FRESH_SECONDS,
             patience_seconds=_PATIENCE_SECONDS,
             monotonic=monotonic,
@@ -44,7 +46,15 @@ class Readiness:
         try:
             self._writable.get()
         except TimeoutError:
+            STORE_UNAVAILABLE(reason="it does not answer within a second")
             return (_SLOW,)
         except (StoreUnavailable, StoreUnusable) as error:
             return (error.finding,)
         return ()
+
+    def _probe(self) -> None:
+        try:
+            self._store.writable()
+        except (StoreUnavailable, StoreUnusable) as error:
+            STORE_UNAVAILABLE(reason=error)
+            raise

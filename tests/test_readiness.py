@@ -39,12 +39,13 @@ def test_a_store_that_can_be_written_leaves_nothing_to_find():
         (StoreUnusable("/var/lib/store.db", "is gone"), "store_unusable"),
     ],
 )
-def test_what_a_store_raises_is_a_finding(error, finding):
+def test_what_a_store_raises_is_a_finding_and_in_the_log(error, finding, caplog):
     assert readiness(FakeStore(error)).findings() == (finding,)
     assert finding in FINDINGS
+    assert f"the store cannot take events: {error}" in caplog.text
 
 
-def test_a_store_that_hangs_is_a_finding_and_holds_nobody_up():
+def test_a_store_that_hangs_is_a_finding_and_holds_nobody_up(caplog):
     gate = Gate()
     store = FakeStore(gate=gate)
     probed = readiness(store)
@@ -52,6 +53,7 @@ def test_a_store_that_hangs_is_a_finding_and_holds_nobody_up():
     tasks = [Task(probed.findings) for _ in range(5)]  # they do not wait a second each
     assert [task.result() for task in tasks] == [("store_slow",)] * 5
     assert store.asked == 1
+    assert "it does not answer within a second" in caplog.text
     gate.open()
 
 

@@ -30,7 +30,6 @@ from segmentstream_api.logs.stderr import log_to_stderr
 from segmentstream_api.readiness import Readiness
 from segmentstream_api.store.base import Store
 
-
 _EXIT_UNUSABLE = 2
 _SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 
