@@ -6,9 +6,12 @@ schema can say: the operation, its authentication and what a client should do ab
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import urldefrag, urljoin
 
+from segmentstream_api.event_types.subschemas import subschemas
 from segmentstream_api.problems import MEDIA_TYPE as PROBLEM_MEDIA_TYPE
 from segmentstream_api.request_id import HEADER
 from segmentstream_api.version import package_version
@@ -38,17 +41,21 @@ _HEADERS: dict[int, dict[str, tuple[str, dict[str, Any]]]] = {
 }
 
 
-def openapi_document(track: Mapping[str, Any], problem: Mapping[str, Any]) -> dict[str, Any]:
-    """OpenAPI 3.1, with the schemas of the request and of the problems as they are.
+def openapi_document(schemas: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """OpenAPI 3.1 made of the public schemas, by their paths such as `events/viewed-cart.json`.
 
     Raises KeyError for an example of a problem whose status is not explained here.
     """
+    track, problem = schemas["track.json"], schemas["problem.json"]
     return {
         "openapi": "3.1.1",
         "info": {
             "title": "SegmentStream HTTP Tracking API",
             "version": package_version(),
             "summary": "Post an event; 204 means that it is safe.",
+            "description": "`components.schemas` also holds the event types, `events.…`, and what "
+            "they share, `objects.…`. They say what an event of a name should hold. Whether one "
+            "that breaks its type is refused, or accepted and reported, each project decides.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "security": [{"token": []}],
@@ -61,9 +68,30 @@ def openapi_document(track: Mapping[str, Any], problem: Mapping[str, Any]) -> di
                     "description": "The API token is the user name. The password is ignored.",
                 }
             },
-            "schemas": {"track": dict(track), "problem": dict(problem)},
+            "schemas": {_component(path): _within(schema) for path, schema in schemas.items()},
         },
     }
+
+
+def _component(path: str) -> str:
+    return path.removesuffix(".json").replace("/", ".")
+
+
+def _within(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema as a part of the document, in which references lead to other parts.
+
+    Without references it stays as it is. With them it loses its `$id`, from which they would
+    be counted: generators that do not know `$id` shall find their way, too.
+    """
+    own = copy.deepcopy(dict(schema))
+    referring = [each for _, each in subschemas(own) if "$ref" in each]
+    for each in referring:
+        uri, fragment = urldefrag(urljoin(schema["$id"], each["$ref"]))
+        part = _component(uri.removeprefix("/schemas/"))
+        each["$ref"] = f"#/components/schemas/{part}{fragment}"
+    if referring:
+        del own["$id"], own["$schema"]
+    return own
 
 
 def _track(track: Mapping[str, Any], problem: Mapping[str, Any]) -> dict[str, Any]:

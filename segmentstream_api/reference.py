@@ -58,7 +58,7 @@ def reference_files(schemas: Path) -> Iterator[tuple[str, File]]:
     for name, content in contents.items():
         yield f"/schemas/{name}", File(content, _SCHEMA_TYPE)
     description = openapi_document(
-        json.loads(contents["track.json"]), json.loads(contents["problem.json"])
+        {name: json.loads(content) for name, content in contents.items()}
     )
     yield (
         "/openapi.json",

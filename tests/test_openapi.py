@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import copy
+import json
+from pathlib import Path
 
 import falcon.testing
 import pytest
@@ -11,13 +13,17 @@ from segmentstream_api.app import create_app
 from segmentstream_api.config import load_settings
 from segmentstream_api.destinations.registry import OWN
 from segmentstream_api.errors import Refused
+from segmentstream_api.event_types.subschemas import subschemas
 from segmentstream_api.openapi import openapi_document
-from segmentstream_api.schemas import Contract, load_schema
+from segmentstream_api.reference import public_schemas
+from segmentstream_api.schemas import Contract, load_schema, schema_folder
 from tests.system.service import authorization, token_digest
 
 TRACK = load_schema("track.json")
 PROBLEM = load_schema("problem.json")
-DOCUMENT = openapi_document(TRACK, PROBLEM)
+SCHEMAS = {name: load_schema(name) for name in public_schemas(schema_folder())}
+DOCUMENT = openapi_document(SCHEMAS)
+EVENT_CASES = sorted((Path(__file__).parent / "cases" / "events").rglob("*.json"))
 OPERATION = DOCUMENT["paths"]["/track"]["post"]
 EVENT = b'{"event": {"user": {"userId": "u1"}}}'
 JSON = "application/json"
@@ -75,14 +81,39 @@ def test_it_is_valid_openapi_3_1_in_which_every_reference_leads_somewhere():
     OpenAPIV31SpecValidator(DOCUMENT).validate()
 
 
-def test_the_schemas_are_in_it_as_they_are():
-    assert DOCUMENT["components"]["schemas"] == {"track": TRACK, "problem": PROBLEM}
+def test_the_schemas_of_the_operation_are_in_it_as_they_are():
+    schemas = DOCUMENT["components"]["schemas"]
+    assert (schemas["track"], schemas["problem"]) == (TRACK, PROBLEM)
+
+
+def test_every_public_schema_is_a_part_of_it():
+    parts = {name.removesuffix(".json").replace("/", ".") for name in SCHEMAS}
+    assert DOCUMENT["components"]["schemas"].keys() == parts
+
+
+@pytest.mark.parametrize("path", EVENT_CASES, ids=lambda path: f"{path.parts[-3]}/{path.stem}")
+def test_an_event_type_says_in_it_what_it_says_by_itself(path):
+    document = json.loads(path.read_text("utf-8"))["document"]
+    part = {"$ref": f"#/components/schemas/events.{path.parts[-3]}", **DOCUMENT}
+    assert Draft202012Validator(part).is_valid(document) is (path.parts[-2] == "valid")
+
+
+def test_no_reference_needs_another_document():
+    references = {each["$ref"] for _, each in subschemas(DOCUMENT) if "$ref" in each}
+    assert "#/components/schemas/objects.product" in references
+    assert {each.rpartition("/")[0] for each in references} == {"#/components/schemas"}
+
+
+def test_a_reference_within_a_schema_stays_within_it():
+    schema = {"$id": "/schemas/events/a.json", "$schema": "", "$ref": "#/$defs/b"}
+    parts = openapi_document({**SCHEMAS, "events/a.json": schema})["components"]["schemas"]
+    assert parts["events.a"] == {"$ref": "#/components/schemas/events.a/$defs/b"}
 
 
 def test_a_changed_keyword_of_a_schema_changes_it_and_nothing_else():
     changed = copy.deepcopy(TRACK)
     changed["properties"]["hitId"]["maxLength"] = 36
-    document = openapi_document(changed, PROBLEM)
+    document = openapi_document({**SCHEMAS, "track.json": changed})
     assert document != DOCUMENT
     schema = document["components"]["schemas"]["track"]
     assert schema["properties"]["hitId"].pop("maxLength") == 36
@@ -92,7 +123,8 @@ def test_a_changed_keyword_of_a_schema_changes_it_and_nothing_else():
 
 def test_a_new_example_of_a_schema_becomes_one_of_its_own():
     event = {"event": {"name": "Viewed Page", "user": {"userId": "u1"}}}
-    document = openapi_document({**TRACK, "examples": [*TRACK["examples"], event]}, PROBLEM)
+    changed = {**TRACK, "examples": [*TRACK["examples"], event]}
+    document = openapi_document({**SCHEMAS, "track.json": changed})
     content = document["paths"]["/track"]["post"]["requestBody"]["content"][JSON]
     assert content["examples"]["2-viewed-page"] == {"summary": "Viewed Page", "value": event}
 
