@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 from tests.system.service import CHECKOUT
@@ -15,11 +14,11 @@ FILES = dict(re.findall(r"^`([\w.]+)`:\n\n```\w+\n(.*?)^```$", PAGE, re.DOTALL |
 _TIMEOUT_SECONDS = 240
 
 
-def run(*command: str, folder: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+def run(python: str | Path, *command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", *command],
+        [str(python), "-m", *command],
         cwd=folder,
-        env={**os.environ, **environ},
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
         capture_output=True,
         text=True,
         timeout=_TIMEOUT_SECONDS,
@@ -28,11 +27,11 @@ def run(*command: str, folder: Path, **environ: str) -> subprocess.CompletedProc
 
 
 class Project:
-    """A folder with tests of its own. `path` is where the package is installed."""
+    """A folder with tests of its own, run by that Python."""
 
-    def __init__(self, folder: Path, path: Path) -> None:
+    def __init__(self, folder: Path, python: Path) -> None:
         self.folder = folder
-        self.path = path
+        self.python = python
         for name, content in FILES.items():
             self.write(name, content)
 
@@ -42,5 +41,5 @@ class Project:
     def pytest(self, *arguments: str) -> tuple[int, str]:
         """The exit code, and what pytest said."""
         options = ("-p", "no:cacheprovider", "--rootdir", str(self.folder))
-        done = run("pytest", *options, *arguments, folder=self.folder, PYTHONPATH=str(self.path))
+        done = run(self.python, "pytest", *options, *arguments, folder=self.folder)
         return done.returncode, done.stdout + done.stderr

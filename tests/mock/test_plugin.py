@@ -9,21 +9,20 @@ import pytest
 
 from segmentstream_api.auth import token_digest
 from tests.mock.project import FILES, Project
-from tests.supply.distribution import Distribution, install
+from tests.supply.distribution import Distribution, environment
 from tests.system.service import CHECKOUT
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory, distribution: Distribution) -> Path:
-    """Where the package is found, installed from its wheel."""
-    folder = tmp_path_factory.mktemp("site-packages")
-    install(distribution.wheel, folder)
-    return folder
+def python(tmp_path_factory: pytest.TempPathFactory, distribution: Distribution) -> Path:
+    """That of an environment with the wheel and with pytest, and nothing of the checkout."""
+    folder = tmp_path_factory.mktemp("environment")
+    return environment(folder, distribution.wheel, "pytest", "pytest-xdist") / "python"
 
 
 @pytest.fixture
-def project(tmp_path: Path, path: Path) -> Project:
-    return Project(tmp_path, path)
+def project(tmp_path: Path, python: Path) -> Project:
+    return Project(tmp_path, python)
 
 
 def a_test(lines: str) -> str:
@@ -41,6 +40,19 @@ def test_another_project_tests_its_tracker_as_the_page_says(project: Project):
     code, said = project.pytest("-q", "-W", "error")
     assert code == 0, said
     assert "2 passed" in said
+
+
+def test_it_uses_the_wheel_and_nothing_of_the_checkout(project: Project, python: Path):
+    project.write(
+        "test_tracker.py",
+        "import importlib.metadata, sys, segmentstream_api\n\n\ndef test_it(tracking_api):\n"
+        "    (found,) = importlib.metadata.distributions(name='segmentstream-api')\n"
+        "    assert found.locate_file('segmentstream_api/__init__.py').is_relative_to(sys.prefix)\n"
+        "    assert segmentstream_api.__file__.startswith(sys.prefix)\n"
+        f"    assert not [each for each in sys.path if each.startswith({str(CHECKOUT)!r})]\n",
+    )
+    code, said = project.pytest("-q")
+    assert code == 0, said
 
 
 def test_every_test_finds_the_server_empty(project: Project):

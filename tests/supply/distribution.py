@@ -9,7 +9,6 @@ import subprocess
 import sys
 import sysconfig
 import venv
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,11 +51,11 @@ def run(*arguments: str | Path, folder: Path) -> str:
 def build(folder: Path) -> Distribution:
     """Without a network, and of a copy, for a build leaves files beside its sources."""
     source = folder / "source"
-    _copy(source)
+    copy_source(source)
     run("setup.py", "--quiet", "sdist", "--dist-dir", folder / "sdist", folder=source)
     (sdist,) = (folder / "sdist").iterdir()
-    wheel = _wheel(source, folder / "wheel")
-    return Distribution(source, sdist, wheel, _wheel(sdist, folder / "rebuilt"))
+    wheel = build_wheel(source, folder / "wheel")
+    return Distribution(source, sdist, wheel, build_wheel(sdist, folder / "rebuilt"))
 
 
 def built(folder: Path) -> Distribution:
@@ -65,7 +64,7 @@ def built(folder: Path) -> Distribution:
     return Distribution(folder / "source", *found)
 
 
-def _copy(target: Path) -> None:
+def copy_source(target: Path) -> None:
     """What git would keep, as with a umask of 022, for a wheel keeps permissions."""
     lines = (CHECKOUT / ".gitignore").read_text("utf-8").splitlines()
     ignored = [line.strip("/") for line in lines if line and not line.startswith("#")]
@@ -75,44 +74,42 @@ def _copy(target: Path) -> None:
         path.chmod(path.stat().st_mode & ~0o022)
 
 
-def _wheel(source: Path, target: Path) -> Path:
+def build_wheel(source: Path, target: Path) -> Path:
+    """The wheel, in the new folder `target`."""
     options = ("--no-build-isolation", "--wheel-dir", target)
     run(*_PIP, "wheel", *_ALONE, *options, source, folder=target.parent)
     (wheel,) = target.iterdir()
     return wheel
 
 
-def install(wheel: Path, target: Path) -> None:
-    """Into a folder that PYTHONPATH may name."""
-    run(*_PIP, "install", *_ALONE, "--target", target, wheel, folder=wheel.parent)
+def environment(folder: Path, wheel: Path, *also: str) -> Path:
+    """The programs of a virtual environment with the wheel and what it declares to need, no more.
 
-
-def environment(folder: Path, wheel: Path) -> Path:
-    """The programs of a virtual environment with the wheel, what it declares to need, and no more.
-
-    What it needs is there by links to this environment's, so that no network is.
+    Only the distributions `also` and their needs are there besides. All of that is there by links
+    to this environment's, so that no network is needed.
     """
     venv.create(folder, symlinks=True, with_pip=False)
     packages = Path(sysconfig.get_path("purelib", "venv", vars={"base": str(folder)}))
     python = folder / "bin" / "python"
     run(*_PIP, "--python", python, "install", *_ALONE, wheel, folder=folder)
     (service,) = importlib.metadata.distributions(path=[str(packages)])
-    needed: dict[str, importlib.metadata.Distribution] = {}
-    for each in _needed(service, needed):
+    needed = {name: importlib.metadata.distribution(name) for name in also}
+    for of in (service, *needed.values()):
+        _add_needs(of, needed)
+    for each in needed.values():
         for name in {file.parts[0] for file in each.files or ()} - {"..", "__pycache__"}:
             (packages / name).symlink_to(str(each.locate_file(name)))
     return folder / "bin"
 
 
-def _needed(
-    of: importlib.metadata.Distribution, seen: dict[str, importlib.metadata.Distribution]
-) -> Iterator[importlib.metadata.Distribution]:
+def _add_needs(
+    of: importlib.metadata.Distribution, to: dict[str, importlib.metadata.Distribution]
+) -> None:
     """What a distribution requires without any extra, and what that requires."""
     for line in of.requires or ():
         requirement = Requirement(line)
         if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
             continue
-        if requirement.name not in seen:
-            seen[requirement.name] = importlib.metadata.distribution(requirement.name)
-            yield seen[requirement.name]
-            yield from _needed(seen[requirement.name], seen)
+        if requirement.name not in to:
+            to[requirement.name] = importlib.metadata.distribution(requirement.name)
+            _add_needs(to[requirement.name], to)

@@ -50,8 +50,17 @@ def authorization(token: str = TOKEN) -> str:
 class Service:
     """gunicorn with the shipped settings and a configuration that the test writes."""
 
-    def __init__(self, folder: Path, *, workers: int = 2, threads: int = 8) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        workers: int = 2,
+        threads: int = 8,
+        python: str | Path = sys.executable,
+    ) -> None:
+        """`python` is one that has the package installed."""
         self.folder = folder
+        self.python = str(python)
         self.workers = workers
         self.port = free_port()
         self.environ = {
@@ -119,7 +128,7 @@ class Service:
     def _process(self, *arguments: str) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, *arguments],
+                [self.python, *arguments],
                 cwd=self.folder,
                 env=self.environ,
                 stdout=log,
