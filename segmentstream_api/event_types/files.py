@@ -36,7 +36,7 @@ class EventType:
 @cache
 def segmentstream_types() -> tuple[EventType, ...]:
     """Those of `schemas/events`. Compiled once for every project."""
-    schemas = _ours()
+    schemas = our_schemas()
     others = referred(schemas)
     return tuple(
         _built(schema, schemas, others, uri.lstrip("/"))
@@ -60,7 +60,7 @@ def own_types(paths: Sequence[Path]) -> tuple[EventType, ...]:
             told = error.strerror if isinstance(error, OSError) else str(error)
             reasons.append((str(path), f"cannot be read: {told}"))
     # What `/schemas/objects/cart.json` means to a file, and the files themselves:
-    known = {f"file://{uri}": schema for uri, schema in _ours().items()}
+    known = {f"file://{uri}": schema for uri, schema in our_schemas().items()}
     known |= {schema["$id"]: schema for schema in schemas.values()}
     for path, schema in schemas.items():
         reasons += [(str(path), fault) for fault in faults(schema, schema["$id"], known)]
@@ -131,7 +131,7 @@ def _with_whole_addresses(schema: dict[str, Any], base: str) -> dict[str, Any]:
 
 
 @cache
-def _ours() -> Mapping[str, dict[str, Any]]:
+def our_schemas() -> Mapping[str, dict[str, Any]]:
     folder = schema_folder()
     paths = sorted([*folder.glob("events/*.json"), *folder.glob("objects/*.json")])
     schemas = [json.loads(path.read_text("utf-8")) for path in paths]
