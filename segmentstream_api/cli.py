@@ -22,7 +22,7 @@ from segmentstream_api.commands import (
     token,
     validate,
 )
-from segmentstream_api.commands.arguments import PROGRAM, HelpFormatter
+from segmentstream_api.commands.arguments import EXIT_INTERRUPTED, PROGRAM, HelpFormatter
 from segmentstream_api.commands.table import printable
 from segmentstream_api.errors import SegmentStreamError
 from segmentstream_api.version import package_version
@@ -43,7 +43,6 @@ COMMANDS = (
 )
 
 EXIT_USAGE = 2
-_EXIT_INTERRUPTED = 130  # what a shell reports for SIGINT
 _EXIT_BROKEN_PIPE = 141  # what a shell reports for SIGPIPE
 
 
@@ -64,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _complain(str(error))
         return EXIT_USAGE
     except KeyboardInterrupt:
-        return _EXIT_INTERRUPTED
+        return EXIT_INTERRUPTED
     except BrokenPipeError:  # as with `… | head`: nobody wants the rest
         _forget_output()
         return _EXIT_BROKEN_PIPE

@@ -17,6 +17,7 @@ from segmentstream_api.destinations.registry import load_registry
 from segmentstream_api.instant import parse_instant
 
 PROGRAM = "segmentstream-api"
+EXIT_INTERRUPTED = 130  # what a shell reports for SIGINT
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no public name
 
 _WIDEST_HELP = 80  # columns; longer lines are hard to read

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from itertools import takewhile
 from typing import Any
 
 from tqdm import tqdm
 
 from segmentstream_api.commands.arguments import (
+    PROGRAM,
     Subparsers,
     add_command,
     add_json_option,
     at_least_one,
 )
 from segmentstream_api.commands.documents import Document, read_documents, total_bytes
+from segmentstream_api.commands.import_outcome import INTERRUPTED, Outcome, place, sentences
 from segmentstream_api.commands.past_event import Past, past_event
 from segmentstream_api.commands.posting import Posting, Rejection
 from segmentstream_api.commands.progress import progress
@@ -38,12 +42,13 @@ def add_parser(subparsers: Subparsers) -> None:
         summary="Post the events of files to a running service, each of them once.",
         description="The files are JSON Lines, one event on each line, from the past: each line"
         " needs sentAt. A line without hitId gets one that is made of its content, so two equal"
-        " lines are one event.\n\n"
+        " lines are one event. A service that is busy or away is tried again.\n\n"
         "If it is interrupted, run it again: what the service has already is acknowledged and"
-        " delivered once. That holds for as long as the service remembers a hitId"
-        " (dedup_window_hours, 24 unless configured); after that, leave out the lines that are"
-        " done. A service that is busy or away is tried again.\n\n"
-        "The exit code is 1 if a line was rejected, or if the service stayed away.\n\n"
+        " delivered once, for as long as it remembers a hitId (dedup_window_hours, 24 unless"
+        " configured). When it stops it also says the line before which everything is done;"
+        " --from-line goes on there, however long ago that was.\n\n"
+        "The exit code is 0 if every line was accepted, 1 if one was rejected, and 2 if it had to"
+        " stop before the end, as without a service or a valid token.\n\n"
         f"{TOKEN_HELP}",
         example="segmentstream-api import events-2025.jsonl\n"
         "zcat events.jsonl.gz | segmentstream-api import -",
@@ -51,6 +56,13 @@ def add_parser(subparsers: Subparsers) -> None:
         usage="%(prog)s [options] FILE...",
     )
     parser.add_argument("files", metavar="FILE", nargs="+", help="JSON Lines; - is standard input")
+    parser.add_argument(
+        "--from-line",
+        metavar="N",
+        type=at_least_one,
+        default=1,
+        help="leave out the lines before this one in the first FILE",
+    )
     add_service_options(parser)
     parser.add_argument(
         "--concurrency",
@@ -70,60 +82,69 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    stop = threading.Event()
-    accepted = 0
-    rejected: list[tuple[Document, Rejection]] = []
-    stopped: str | None = None
+    outcome = Outcome()
     with closing(Service(args, connections=args.concurrency)) as service:
-        posting = Posting(service, stop, patience_seconds=args.patience)
+        posting = Posting(service, threading.Event(), patience_seconds=args.patience)
         try:
-            for document, rejection in _posted(args.files, posting, args.concurrency):
-                accepted += rejection is None
-                if rejection is not None:
-                    rejected.append((document, rejection))
-                    if not args.json:
-                        for line in _sentences(document, rejection):
-                            tqdm.write(printable(line))
+            for document, rejection in _posted(args, posting):
+                outcome.add(document, rejection)
+                if rejection is not None and not args.json:
+                    for line in sentences(document, rejection):
+                        tqdm.write(printable(line))
         except CommandError as error:
-            stopped = str(error)
-        finally:
-            stop.set()
+            outcome.stopped = str(error)
+        except KeyboardInterrupt:
+            outcome.stopped = INTERRUPTED
     if args.json:
-        listed = [each for document, rejection in rejected for each in _listed(document, rejection)]
-        print_json(
-            {
-                "accepted": accepted,
-                "rejected": len(rejected),
-                "stopped": stopped,
-                "reasons": listed,
-            }
-        )
-    else:
-        print(f"{counted(accepted, 'event')} accepted, {len(rejected)} rejected")
-    if stopped and not args.json:
-        raise CommandError(stopped)
-    return 1 if rejected or stopped else 0
+        print_json(outcome.summary())
+        return outcome.exit_code
+    print(f"{counted(outcome.accepted, 'event')} accepted, {len(outcome.rejected)} rejected")
+    if outcome.stopped:
+        print(f"{PROGRAM}: {printable(outcome.stopped)}", file=sys.stderr)
+        print(printable(outcome.way_on(args.files)), file=sys.stderr)
+    return outcome.exit_code
 
 
 def _posted(
-    files: Sequence[str], posting: Posting, concurrency: int
+    args: argparse.Namespace, posting: Posting
 ) -> Iterator[tuple[Document, Rejection | None]]:
-    """Each document in the order of the files, once it was answered."""
+    """Each document in the order of the files, once it was answered.
+
+    Interrupted, it waits for the requests that are under way and raises KeyboardInterrupt then.
+    """
     waiting: deque[tuple[Document, Future[Rejection | None]]] = deque()
     with (
-        progress(total_bytes(files), "B", scale=True) as bar,
-        ThreadPoolExecutor(concurrency) as threads,
+        progress(total_bytes(args.files), "B", scale=True) as bar,
+        ThreadPoolExecutor(args.concurrency) as threads,
     ):
         try:
-            for document in read_documents(files):
-                if len(waiting) == concurrency * _READ_AHEAD:
-                    yield _answered(waiting.popleft(), bar)
+            for document in read_documents(args.files):
+                if document.file == args.files[0] and (document.line or 1) < args.from_line:
+                    bar.update(document.taken_bytes)
+                    continue
+                if len(waiting) == args.concurrency * _READ_AHEAD:
+                    answered = _answered(waiting[0], bar)
+                    waiting.popleft()
+                    yield answered
                 waiting.append((document, threads.submit(_post, posting, document)))
             while waiting:
-                yield _answered(waiting.popleft(), bar)
+                answered = _answered(waiting[0], bar)
+                waiting.popleft()
+                yield answered
+        except KeyboardInterrupt:
+            posting.stop.set()
+            threads.shutdown(cancel_futures=True)
+            for each in takewhile(_was_answered, waiting):
+                yield _answered(each, bar)
+            raise
         finally:
             posting.stop.set()
             threads.shutdown(cancel_futures=True)
+
+
+def _was_answered(posted: tuple[Document, Future[Rejection | None]]) -> bool:
+    _, future = posted
+    return not future.cancelled() and future.exception() is None
 
 
 def _post(posting: Posting, document: Document) -> Rejection | None:
@@ -138,22 +159,6 @@ def _answered(
     try:
         rejection = future.result()
     except CommandError as error:
-        raise CommandError(f"stopped at {_place(document)}: {error}") from error
+        raise CommandError(f"stopped at {place(document)}: {error}") from error
     bar.update(document.taken_bytes)
     return document, rejection
-
-
-def _place(document: Document) -> str:
-    return document.file if document.line is None else f"{document.file}:{document.line}"
-
-
-def _sentences(document: Document, rejection: Rejection) -> Iterator[str]:
-    for pointer, detail in rejection.reasons:
-        yield f"{_place(document)}: {pointer}{': ' * bool(pointer)}{detail}"
-
-
-def _listed(document: Document, rejection: Rejection) -> list[dict[str, Any]]:
-    return [
-        {"file": document.file, "line": document.line, "pointer": pointer, "detail": detail}
-        for pointer, detail in rejection.reasons
-    ]

@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import io
 import json
+import signal
+import subprocess
 import sys
+import threading
 
 import pytest
 
 from segmentstream_api.commands.past_event import Past, past_event
 from segmentstream_api.testing import Peer, answer, closed_port
+from tests.commands.folder import start
 from tests.system.service import TOKEN, Service
 
 
@@ -35,10 +39,10 @@ def here(tmp_path, monkeypatch):
 def past(here, run, service):
     """Imports these lines into the service; its words never hold the token."""
 
-    def past(lines, *argv):
+    def past(lines, *argv, files=("past.jsonl",)):
         (here / "past.jsonl").write_text("".join(f"{each}\n" for each in lines), "utf-8")
         url = f"http://127.0.0.1:{service.port}"
-        code, out, err = run("import", "past.jsonl", "--url", url, "--token", TOKEN, *argv)
+        code, out, err = run("import", *files, "--url", url, "--token", TOKEN, *argv)
         assert TOKEN not in out + err
         return code, out, err
 
@@ -98,6 +102,7 @@ def test_a_script_gets_json(past):
         "accepted": 1,
         "rejected": 1,
         "stopped": None,
+        "last": {"file": "past.jsonl", "line": 2},
         "reasons": [
             {"file": "past.jsonl", "line": 2, "pointer": "", "detail": "must be an object"}
         ],
@@ -117,6 +122,7 @@ def test_a_wrong_token_stops_it_and_is_told_with_where_it_came_from(past):
     assert (code, out) == (2, "0 events accepted, 0 rejected\n")
     assert "stopped at past.jsonl:1: HTTP 401" in err
     assert "the token came from --token" in err
+    assert "No line was answered." in err
 
 
 def test_a_busy_service_is_tried_again(here, run):
@@ -135,6 +141,52 @@ def test_a_service_that_stays_away_ends_it_with_the_place(here, run):
     code, _, err = run("import", "past.jsonl", "--url", url, "--token", "t", "--patience", "1")
     assert code == 2
     assert f"stopped at past.jsonl:1: no event is taken at {url}/track: could not connect" in err
+
+
+@pytest.mark.parametrize("also", [[], ["--json"]])
+def test_what_stops_it_ends_with_2_and_a_rejected_line_alone_with_1(here, run, past, also):
+    url = closed_port()
+    (here / "past.jsonl").write_text(f"[]\n{line(2)}\n")
+    code, _, _ = run("import", "past.jsonl", "--url", url, "--token", "t", "--patience", "1", *also)
+    assert code == 2
+    assert past([line(1)], "--token", "wrong", *also)[0] == 2
+    assert past(["[]"], *also)[0] == 1
+    assert past([line("good")], *also)[0] == 0
+
+
+def test_it_goes_on_from_the_line_that_it_is_told(here, past, service):
+    lines = [line(f"from-{number}") for number in range(5)]
+    (here / "later.jsonl").write_text(line("from-later"))
+    assert past(lines, "--from-line", "4", files=("past.jsonl", "later.jsonl"))[0] == 0
+    found = {each["event"]["user"]["userId"] for each in archived(service, "u-from")}
+    assert found == {"u-from-3", "u-from-4", "u-from-later"}
+
+
+def test_interrupted_it_says_before_which_line_everything_is_done(here):
+    asked, go_on = threading.Event(), threading.Event()
+
+    def reply(exchange):
+        if b'"u-6"' in exchange.body:
+            asked.set()
+            assert go_on.wait(60)
+        return [answer("204 No Content")]
+
+    (here / "past.jsonl").write_text("".join(f"{line(number)}\n" for number in range(1, 500)))
+    (here / "later.jsonl").write_text(line("later"))
+    with Peer(reply) as peer:
+        options = ("--url", peer.url, "--token", "t", "--concurrency", "1")
+        process = start(
+            *("import", "past.jsonl", "later.jsonl", *options), stderr=subprocess.PIPE, text=True
+        )
+        assert asked.wait(60)
+        process.send_signal(signal.SIGINT)
+        go_on.set()
+        _, err = process.communicate(timeout=60)
+        done = len(peer.received)
+    assert process.returncode == 130
+    assert 6 <= done < 499
+    assert f"Everything before past.jsonl:{done + 1} is done." in err
+    assert f"segmentstream-api import --from-line {done + 1} past.jsonl later.jsonl\n" in err
 
 
 def test_what_is_not_the_service_ends_it(here, run):
