@@ -24,7 +24,7 @@ from segmentstream_api.commands.arguments import (
 from segmentstream_api.commands.probe import probe
 from segmentstream_api.commands.progress import progress
 from segmentstream_api.commands.table import counted, print_json, print_table
-from segmentstream_api.config import DestinationSettings, Settings
+from segmentstream_api.config import DestinationSettings, Project, Settings
 from segmentstream_api.errors import ConfigError, SegmentStreamError
 from segmentstream_api.schemas import Contract, schema_folder
 from segmentstream_api.store.disk import free_space
@@ -77,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
     checks = [
         Check("configuration", _summary(settings)),
         check_schemas(schema_folder()),
+        *map(_project, settings.projects),
         _store(settings),
         *map(_destination, settings.destinations),
     ]
@@ -115,6 +116,13 @@ def check_schemas(folder: Path) -> Check:
         except (OSError, ValueError, SchemaError) as error:
             problems.append(f"{path.name} is no schema: {str(error).splitlines()[0]}")
     return Check("schemas", counted(len(paths), "file"), problems)
+
+
+def _project(project: Project) -> Check:
+    rules = project.event_types
+    own = f", {counted(len(rules.own), 'type')} of its own" if rules.own else ""
+    what = f"project, event types: {rules.on_violation}{own}; unknown events: {rules.on_unknown}"
+    return Check(project.name, what)
 
 
 def _store(settings: Settings) -> Check:

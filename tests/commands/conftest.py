@@ -1,4 +1,4 @@
-"""A folder with a configuration, and the command line run in it."""
+"""A folder, the command line run in it, and a service to talk to."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from segmentstream_api.cli import main
 from tests.commands.folder import Folder
+from tests.system.service import Service
 
 
 @pytest.fixture(autouse=True)
@@ -42,3 +43,20 @@ def run(capsys):
         return code, captured.out, captured.err
 
     return run
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """The current folder, empty."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    """A running one, whose destination writes `events.jsonl` in its folder."""
+    service = Service(tmp_path_factory.mktemp("service"), workers=1, threads=8)
+    service.configure({"archive": {"type": "file", "path": "events.jsonl"}})
+    service.start()
+    yield service
+    service.stop()

@@ -22,7 +22,14 @@ def test_everything_is_named_and_ok(folder, run):
     code, out, err = run("check")
     assert (code, err) == (0, "")
     rows = [line.split() for line in out.splitlines()]
-    assert [row[0] for row in rows[1:]] == ["configuration", "schemas", "store", "archive", "crm"]
+    assert [row[0] for row in rows[1:]] == [
+        "configuration",
+        "schemas",
+        "shop",
+        "store",
+        "archive",
+        "crm",
+    ]
     assert {row[-1] for row in rows[1:]} == {"ok"}
     assert "2 destinations" in out
     assert "MB free" in out
@@ -31,7 +38,21 @@ def test_everything_is_named_and_ok(folder, run):
 def test_json_says_the_same(folder, run):
     code, found = report(run)
     assert (code, found["ok"], problems(found)) == (0, True, {})
-    assert found["checks"][3] == {"name": "archive", "what": "destination, file", "problems": []}
+    assert found["checks"][4] == {"name": "archive", "what": "destination, file", "problems": []}
+
+
+def test_it_says_what_each_project_makes_of_event_types(folder, run):
+    def told():
+        return next(each["what"] for each in report(run)[1]["checks"] if each["name"] == "shop")
+
+    assert told() == "project, event types: report; unknown events: allow"
+    rules = 'event_types = "reject"\nunknown_events = "report"\nschemas = ["plan/*.json"]'
+    (folder / "plan").mkdir()
+    plan = {"title": "Signed", "properties": {"event": {"$ref": "part.json"}}}
+    (folder / "plan" / "signed.json").write_text(json.dumps(plan))
+    (folder / "plan" / "part.json").write_text("{}")
+    folder.configure(CONFIGURATION.replace("[projects.shop]", f"[projects.shop]\n{rules}"))
+    assert told() == "project, event types: reject, 1 type of its own; unknown events: report"
 
 
 def test_it_makes_no_store_and_no_file(folder, run):

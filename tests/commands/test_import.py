@@ -12,27 +12,12 @@ import pytest
 from segmentstream_api.commands.past_event import Past, past_event
 from segmentstream_api.testing import Peer, answer, closed_port
 from tests.commands.folder import start
-from tests.system.service import TOKEN, Service
+from tests.system.service import TOKEN
 
 
 def line(number, **more):
     event = {"name": "Signed Up", "user": {"userId": f"u-{number}"}}
     return json.dumps({"sentAt": "2019-02-21T10:56:10Z", "event": event, **more})
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory):
-    service = Service(tmp_path_factory.mktemp("service"), workers=1, threads=8)
-    service.configure({"archive": {"type": "file", "path": "events.jsonl"}})
-    service.start()
-    yield service
-    service.stop()
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 @pytest.fixture

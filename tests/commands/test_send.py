@@ -7,24 +7,9 @@ import sys
 import pytest
 
 from segmentstream_api.testing import Peer, answer, closed_port
-from tests.system.service import TOKEN, Service
+from tests.system.service import TOKEN
 
 DOCUMENT = {"hitId": "h1", "event": {"name": "Registered", "user": {"userId": "u1"}}}
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory):
-    service = Service(tmp_path_factory.mktemp("service"), workers=1, threads=2)
-    service.configure({"archive": {"type": "file", "path": "events.jsonl"}})
-    service.start()
-    yield service
-    service.stop()
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 @pytest.fixture
