@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+import time
+from typing import Any, NoReturn
 
 from tqdm import tqdm
+
+_DELAY_SECONDS = 0.5
+
+
+class _Bar(tqdm):  # type: ignore[type-arg]  # it takes none at run time
+    """Keeps its delay, and leaves nothing behind, also where `tqdm.write` makes room for a line."""
+
+    def display(self, msg: str | None = None, pos: int | None = None) -> Any:
+        if time.time() < self.start_t + _DELAY_SECONDS:
+            return False
+        return super().display(msg, pos)
+
+    def close(self) -> None:
+        if not self.disable:
+            self.clear()
+        super().close()
 
 
 def progress(total: int | None, unit: str, *, scale: bool = False) -> tqdm[NoReturn]:
@@ -12,11 +29,11 @@ def progress(total: int | None, unit: str, *, scale: bool = False) -> tqdm[NoRet
 
     `total` is None if it is not known; `scale` writes 1.2M for 1234567.
     """
-    return tqdm(
+    return _Bar(
         total=total,
         unit=unit,
         unit_scale=scale,
-        delay=0.5,
+        delay=_DELAY_SECONDS,
         leave=False,
         disable=None,  # unless standard error is a terminal
         dynamic_ncols=True,

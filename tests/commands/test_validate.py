@@ -8,6 +8,7 @@ import subprocess
 import sys
 import termios
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -178,6 +179,25 @@ def test_long_input_has_a_progress_bar_on_a_terminal_alone(here):
     assert b"B/s" in os.read(ours, 65536)
     os.close(ours)
     os.close(terminal)
+
+
+def test_what_is_told_on_a_terminal_stands_in_lines_of_its_own(here):
+    (here / "events.jsonl").write_text("[]\n" * 3)
+    ours, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (24, 80))
+    process = start("validate", "events.jsonl", stdout=terminal, stderr=terminal)
+    assert process.wait(60) == 1
+    os.close(terminal)
+    shown = ""
+    with suppress(OSError):  # the end of a terminal
+        while piece := os.read(ours, 65536):
+            shown += piece.decode()
+    os.close(ours)
+    lines = [line.rpartition("\r")[2] for line in shown.split("\r\n")]
+    assert lines[:3] == [
+        f"events.jsonl:{line}: must be an object; found an array of length 0" for line in (1, 2, 3)
+    ]
+    assert lines[3:] == ["3 documents: 3 invalid, 3 violations", ""]
 
 
 CART = '{"event": {"name": "Viewed Cart", "user": {"userId": "u1"}, "cart": {"currency": "USD"}}}'
