@@ -252,6 +252,14 @@ def test_every_invalid_case_is_refused_with_every_pointer(shared, case):
     )
 
 
+def test_no_answer_allows_another_origin_to_read_it(shared):
+    asked = {"Origin": "https://shop.example.com", "Access-Control-Request-Method": "POST"}
+    preflight = shared.client.simulate_options("/track", headers=asked)
+    assert preflight.status_code == 405
+    for answer in (preflight, shared.post(EVENT, **asked)):
+        assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
 def test_another_method_gets_405_and_the_allowed_one(shared, method):
     result = shared.client.simulate_request(method, "/track")
