@@ -202,6 +202,7 @@ class TestText:
 def test_warnings_of_python_are_lines_too(recorded):
     with warnings.catch_warnings():
         warnings.simplefilter("always")
+        logging.captureWarnings(False)  # another test's process may have left it on
         logging.captureWarnings(True)
         try:
             logging.getLogger("py.warnings").addHandler(recorded.handler)
