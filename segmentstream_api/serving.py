@@ -33,7 +33,6 @@ from segmentstream_api.logs.entries import (
 )
 from segmentstream_api.logs.stderr import for_people
 from segmentstream_api.metrics_files import MetricsFiles
-from segmentstream_api.store.base import DestinationState
 
 EXIT_UNUSABLE = 2
 
@@ -126,16 +125,10 @@ def _check_store(settings: Settings) -> None:
 
 
 def _take_over(settings: Settings) -> None:
-    """What waits for a destination that is not configured any more is kept, and said.
-
-    Breakers that are noted as open went with the workers that opened them.
-    """
+    """What waits for a destination that is not configured any more is kept, and said."""
     store = create_store(settings)
-    closed = DestinationState()
     try:
         for name, stats in store.stats().items():
-            if stats.state.breaker != closed.breaker:
-                store.note(name, closed)
             if stats.waiting and name not in {each.name for each in settings.destinations}:
                 DESTINATION_UNCONFIGURED(count=stats.waiting, destination=name)
     except SegmentStreamError as error:

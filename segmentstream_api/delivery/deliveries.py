@@ -9,7 +9,7 @@ from segmentstream_api.delivery.redelivery import Redelivery
 from segmentstream_api.delivery.schedule import Schedule
 from segmentstream_api.errors import SegmentStreamError
 from segmentstream_api.logs.entries import STORE_UNAVAILABLE
-from segmentstream_api.store.base import Store
+from segmentstream_api.store.base import DestinationState, Store
 
 
 class Deliveries:
@@ -41,11 +41,19 @@ class Deliveries:
         """
         try:
             self._store.open()
+            self._forget_breakers()
         except SegmentStreamError as error:  # one worker's trouble must not end the others
             STORE_UNAVAILABLE(reason=error)
         self._housekeeping.start()
         for redelivery in self._redeliveries.values():
             redelivery.start()
+
+    def _forget_breakers(self) -> None:
+        """One that is noted as open went with its process, of which this may take the place."""
+        closed = DestinationState()
+        for name, stats in self._store.stats().items():
+            if stats.state.breaker != closed.breaker:
+                self._store.note(name, closed)
 
     def wake(self, lane: Lane) -> None:
         """The lane has something due now."""

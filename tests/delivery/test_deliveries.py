@@ -15,6 +15,7 @@ from segmentstream_api.config import (
 from segmentstream_api.delivery.deliveries import Deliveries
 from segmentstream_api.destinations.base import Delivered
 from segmentstream_api.errors import StoreUnavailable, StoreUnusable
+from segmentstream_api.store.base import DestinationState
 from segmentstream_api.store.sqlite import SqliteStore
 from tests.fakes import FakeDestination, Gate, an_event, until
 
@@ -83,6 +84,16 @@ def test_once_started_it_sends_what_waits_and_what_it_is_woken_for(tmp_path, sto
     deliveries.wake(deliveries.lanes["archive"])
     until(lambda: len(archive.batches) == 1)
     deliveries.stop()
+
+
+def test_breakers_that_were_open_in_a_process_before_it_are_closed(tmp_path, store, connect):
+    """Else `status` and the alerts would tell of an outage for as long as the service runs."""
+    store.note("crm", DestinationState("open", 1.0, "HTTP 503", 2.0))
+    store.flush()
+    deliveries = Deliveries(settings(tmp_path, crm=None), store)
+    deliveries.start()
+    deliveries.stop()
+    assert connect().stats()["crm"].state == DestinationState("closed", None, "HTTP 503", 2.0)
 
 
 def test_stopping_finishes_what_is_being_sent_and_writes_it_down(tmp_path, store, connect, made):
