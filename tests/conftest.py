@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import pytest
 
 from tests.supply.distribution import Distribution, build, built
+from tests.optional import missing, require
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -45,3 +46,19 @@ def distribution(tmp_path_factory: pytest.TempPathFactory) -> Distribution:
         distribution = build(folder)
         done.touch()
         return distribution
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[object]:
+    """A running PostgreSQL server: `postgresql_server.Server`."""
+    require("psycopg")
+    from tests.postgresql_server import (  # noqa: PLC0415 - needs psycopg
+        Server,
+        missing_for_a_server,
+    )
+
+    lack = missing_for_a_server()
+    if lack:
+        missing(lack)
+    with Server() as server:
+        yield server

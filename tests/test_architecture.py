@@ -32,6 +32,7 @@ LAYERS = (
     "metrics_files",
     "latest",
     "identity",
+    "postgresql",  # what the store and the destination of that name share
     "event_types",  # what events of a name should hold
     "destinations",  # they know of no request, no store and no retry
     "config",  # it checks destinations' settings, so it comes after them

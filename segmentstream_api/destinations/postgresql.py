@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from segmentstream_api.destinations.extra import Client, ExtraDestination
+from segmentstream_api.postgresql.connection_string import MISSING, problem_with
 
 # 47 and `_received_at_idx` are the 63 bytes that PostgreSQL keeps of a name.
 _NAME = "[A-Za-z_][A-Za-z0-9_]{0,46}"
@@ -61,16 +62,8 @@ class PostgreSQL(ExtraDestination):
         return PostgreSQLClient(self.settings)
 
     def check(self) -> list[str]:
-        return super().check() or self._dsn_problems()
-
-    def _dsn_problems(self) -> list[str]:
-        try:
-            from psycopg import ProgrammingError  # noqa: PLC0415 - needs the extra
-            from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415 - as above
-        except ImportError:  # psycopg is there, but not libpq, which the extra brings along
-            return [self.missing]
-        try:
-            conninfo_to_dict(self.settings["dsn"])
-        except ProgrammingError:  # its text holds a part of it
-            return ["dsn: is no connection string; such as postgresql://user@host/database is"]
-        return []
+        missing = super().check()
+        problem = None if missing else problem_with(self.settings["dsn"])
+        if problem is None:
+            return missing
+        return [problem if problem == MISSING else f"dsn: {problem}"]

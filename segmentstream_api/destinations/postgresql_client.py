@@ -1,16 +1,13 @@
 """The connections of one process to a PostgreSQL server. Made by `postgresql.py`.
 
-Nothing in libpq ends a wait for a server that hangs, so each transaction has a timer that cuts its
-connection. `statement_timeout` comes first, in the transaction alone: then the server gives up too,
-and nothing is left behind on a connection that a pooler (PgBouncer) shares. For its sake there
-are no prepared statements either.
+Each transaction has a timer that hangs up. `statement_timeout` comes first, in the transaction
+alone: then the server gives up too, and nothing is left behind on a connection that a pooler
+(PgBouncer) shares. For its sake there are no prepared statements either.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import threading
 import time
 from collections import deque
@@ -26,6 +23,7 @@ from segmentstream_api.destinations.base import Delivered, Delivery, Outcome, Re
 from segmentstream_api.destinations.postgresql_outcomes import outcome_of
 from segmentstream_api.destinations.postgresql_row import Row, definition, insertion, row_of
 from segmentstream_api.errors import DestinationUnusable
+from segmentstream_api.postgresql.hang_up import hang_up
 
 _LEAST_CONNECT_SECONDS = 2  # libpq's own
 _SERVER_SHARE = 0.9  # of the time: the server gives up before its connection is cut
@@ -147,18 +145,10 @@ class PostgreSQLClient:
 def _cut_at(deadline: float, connection: Connection) -> Iterator[float]:
     """Gives the seconds that are left; after them the connection breaks, whatever it is doing."""
     left_seconds = max(0.0, deadline - time.monotonic())
-    timer = threading.Timer(left_seconds, _cut, [connection])
+    timer = threading.Timer(left_seconds, hang_up, [connection])
     timer.daemon = True
     timer.start()
     try:
         yield left_seconds
     finally:
         timer.cancel()
-
-
-def _cut(connection: Connection) -> None:
-    with (
-        suppress(psycopg.Error, OSError),  # it ended in this very moment
-        socket.socket(fileno=os.dup(connection.fileno())) as end,
-    ):
-        end.shutdown(socket.SHUT_RDWR)

@@ -133,9 +133,13 @@ class DestinationStats:
     state: DestinationState = field(default_factory=DestinationState)
 
 
-def storable(reason: str) -> str:
+REPLAYED = "replayed"
+"""Why a row is in the outbox again; such a one is not too old, however long ago it came."""
+
+
+def storable(text: str) -> str:
     """The text without what databases refuse in a text: lone surrogates, and PostgreSQL NUL."""
-    return reason.replace("\0", "�").encode("utf-8", "replace").decode()
+    return text.replace("\0", "�").encode("utf-8", "replace").decode()
 
 
 class Store(ABC):

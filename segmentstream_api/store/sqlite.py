@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TypeVar
 
 from segmentstream_api.errors import SegmentStreamError
 from segmentstream_api.event import Event
@@ -21,13 +19,17 @@ from segmentstream_api.store.base import (
     Settlement,
     Store,
 )
+from segmentstream_api.store.dead_letter_queries import (
+    count_dead_letters,
+    find_dead_letters,
+)
+from segmentstream_api.store.seen import recall
 from segmentstream_api.store.sqlite_database import rewrite_schema_version
 from segmentstream_api.store.sqlite_file import WAIT_FOR_LOCK_SECONDS, SqliteFile
-from segmentstream_api.store.sqlite_stats import read_stats
+from segmentstream_api.store.stats import read_stats
+from segmentstream_api.store.unwritten import Unwritten
 
 _PROBE_SECONDS = 1.0  # `writable` waits less for another program's lock than an event does
-
-Element = TypeVar("Element")
 
 
 class SqliteStore(Store):
@@ -47,8 +49,7 @@ class SqliteStore(Store):
         self._retry_for_seconds = retry_for_seconds
         self._dead_letters_for_seconds = dead_letters_for_seconds
         self._clock = clock
-        self._settlements: deque[Settlement] = deque()
-        self._states: deque[tuple[str, DestinationState]] = deque()
+        self._unwritten = Unwritten()
 
     kind = "sqlite"
 
@@ -71,11 +72,8 @@ class SqliteStore(Store):
             rewrite_schema_version(writer)
 
     def recall(self, event: Event) -> Receipt | None:
-        if event.fingerprint is None:
-            return None
         with self._file.reading() as reader:
-            fingerprint = sqlite_accept.find_seen(reader, [event.key], self._clock()).get(event.key)
-        return None if fingerprint is None else sqlite_accept.seen_receipt(event, fingerprint)
+            return recall(reader, event, self._clock())
 
     def accept_all(
         self, events: Sequence[tuple[Event, Mapping[str, float]]], *, waited_seconds: float = 0.0
@@ -84,13 +82,13 @@ class SqliteStore(Store):
         return self._commit(events, waited_seconds)
 
     def settle(self, settlements: Iterable[Settlement]) -> None:
-        self._settlements.extend(settlements)
+        self._unwritten.settle(settlements)
 
     def note(self, destination: str, state: DestinationState) -> None:
-        self._states.append((destination, state))
+        self._unwritten.note(destination, state)
 
     def flush(self) -> None:
-        if self._settlements or self._states:
+        if self._unwritten:
             self._commit([], 0.0)
 
     def claim(
@@ -124,11 +122,11 @@ class SqliteStore(Store):
 
     def dead_letters(self, wanted: DeadLetterFilter, limit: int) -> Sequence[DeadLetter]:
         with self._file.reading() as reader:
-            return sqlite_dead_letters.find_dead_letters(reader, wanted, limit)
+            return find_dead_letters(reader, wanted, limit)
 
     def count_dead_letters(self, wanted: DeadLetterFilter) -> int:
         with self._file.reading() as reader:
-            return sqlite_dead_letters.count_dead_letters(reader, wanted)
+            return count_dead_letters(reader, wanted)
 
     def replay(self, letters: Sequence[DeadLetter]) -> int:
         with self._file.writing() as writer:
@@ -165,28 +163,18 @@ class SqliteStore(Store):
         self, events: Sequence[tuple[Event, Mapping[str, float]]], waited_seconds: float
     ) -> list[Receipt]:
         """One transaction for all of them, and for what was settled since the last one."""
-        settlements: list[Settlement] = []
-        states: list[tuple[str, DestinationState]] = []
-        try:
-            with self._file.writing(waited_seconds) as writer:
-                settlements += _take_all(self._settlements)  # one thread at a time comes here
-                states += _take_all(self._states)
-                now = self._clock()
-                receipts = sqlite_accept.insert_events(
-                    writer, events, now=now, remember_until=now + self._dedup_window_seconds
-                )
-                sqlite_outbox.settle(writer, settlements, int(now * 1000))
-                sqlite_outbox.write_states(writer, states)
-        except BaseException:
-            self._settlements.extendleft(reversed(settlements))
-            self._states.extendleft(reversed(states))
-            raise
+        with (
+            self._unwritten.kept_unless_written() as take,
+            self._file.writing(waited_seconds) as writer,
+        ):
+            settlements, states = take()
+            now = self._clock()
+            receipts = sqlite_accept.insert_events(
+                writer, events, now=now, remember_until=now + self._dedup_window_seconds
+            )
+            sqlite_outbox.settle(writer, settlements, int(now * 1000))
+            sqlite_outbox.write_states(writer, states)
         return receipts
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)
-
-
-def _take_all(queue: deque[Element]) -> list[Element]:
-    """What is in the queue now; what others append meanwhile stays for the next time."""
-    return [queue.popleft() for _ in range(len(queue))]

@@ -13,26 +13,11 @@ from typing import Any
 
 from segmentstream_api.event import Event
 from segmentstream_api.store.base import Acceptance, Receipt
+from segmentstream_api.store.reader import marks
+from segmentstream_api.store.seen import find_seen, seen_receipt
 
 _VALUES_AT_ONCE = 3_500  # SQLite binds up to 32,766 in one statement
 _ROWS_AT_ONCE = 500
-
-
-def find_seen(reader: sqlite3.Connection, keys: Sequence[bytes], now: float) -> dict[bytes, bytes]:
-    """Key → fingerprint of those that are remembered, or whose event still waits."""
-    return dict(
-        reader.execute(
-            f"SELECT key, fingerprint FROM seen WHERE key IN ({_marks(len(keys))})"
-            " AND (expires_s > ? OR EXISTS (SELECT 1 FROM event WHERE id = seen.event_id))",
-            (*keys, now),
-        )
-    )
-
-
-def seen_receipt(event: Event, fingerprint: bytes) -> Receipt:
-    """For an event whose hit id came before, with this fingerprint."""
-    same = event.fingerprint == fingerprint
-    return Receipt(Acceptance.DUPLICATE if same else Acceptance.CONFLICT)
 
 
 def insert_events(
@@ -107,7 +92,7 @@ def delete_settled(writer: sqlite3.Connection, settled: Iterable[tuple[int, str]
     for destination, event_ids in by_destination.items():
         for ids in _chunks(event_ids):
             writer.execute(
-                f"DELETE FROM outbox WHERE event_id IN ({_marks(len(ids))}) AND destination = ?",
+                f"DELETE FROM outbox WHERE event_id IN ({marks(len(ids))}) AND destination = ?",
                 (*ids, destination),
             )
     delete_finished_events(writer, set().union(*by_destination.values()))
@@ -117,7 +102,7 @@ def delete_finished_events(writer: sqlite3.Connection, event_ids: Iterable[int])
     """Deletes those of the events that neither the outbox nor a dead letter needs."""
     for ids in _chunks(event_ids):
         writer.execute(
-            f"DELETE FROM event WHERE id IN ({_marks(len(ids))})"
+            f"DELETE FROM event WHERE id IN ({marks(len(ids))})"
             " AND NOT EXISTS (SELECT 1 FROM outbox WHERE event_id = event.id)"
             " AND NOT EXISTS (SELECT 1 FROM dead_letter WHERE event_id = event.id)",
             ids,
@@ -139,10 +124,6 @@ def _chunks(rows: Iterable[Any], size: int = _ROWS_AT_ONCE) -> Iterator[list[Any
         yield chunk
 
 
-def _marks(count: int) -> str:
-    return "?" + ",?" * (count - 1)
-
-
 def _row_marks(count: int, width: int) -> str:
-    row = f"({_marks(width)})"
+    row = f"({marks(width)})"
     return row + f",{row}" * (count - 1)

@@ -5,52 +5,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from segmentstream_api.store.base import DeadLetter, DeadLetterFilter
+from segmentstream_api.store.base import REPLAYED, DeadLetter
 from segmentstream_api.store.sqlite_accept import delete_finished_events
-
-_FROM = " FROM dead_letter JOIN event ON event.id = dead_letter.event_id"
-
-
-def find_dead_letters(
-    reader: sqlite3.Connection, wanted: DeadLetterFilter, limit: int
-) -> list[DeadLetter]:
-    where, values = _where(wanted)
-    return [
-        DeadLetter(
-            event_id,
-            destination,
-            project,
-            hit_id,
-            name,
-            received_ms / 1000,
-            died_ms / 1000,
-            attempts,
-            reason,
-            body,
-        )
-        for (
-            event_id,
-            destination,
-            project,
-            hit_id,
-            name,
-            received_ms,
-            died_ms,
-            attempts,
-            reason,
-            body,
-        ) in reader.execute(
-            "SELECT event_id, destination, project, hit_id, name, received_ms, died_ms, attempts,"
-            f" reason, body {_FROM} {where} ORDER BY event_id, destination LIMIT ?",
-            (*values, limit),
-        )
-    ]
-
-
-def count_dead_letters(reader: sqlite3.Connection, wanted: DeadLetterFilter) -> int:
-    where, values = _where(wanted)
-    count: int = reader.execute(f"SELECT COUNT(*) {_FROM} {where}", values).fetchone()[0]
-    return count
 
 
 def replay_dead_letters(
@@ -76,9 +32,6 @@ def drop_dead_letters(writer: sqlite3.Connection, letters: Sequence[DeadLetter])
 
 
 _LOOK_AGAIN_SECONDS = 3600
-
-REPLAYED = "replayed"
-"""Why a row is in the outbox again; such a one is not too old, however long ago it came."""
 
 
 def prune(
@@ -161,15 +114,3 @@ def _give_up(
 def _delete(writer: sqlite3.Connection, letter: DeadLetter) -> bool:
     statement = "DELETE FROM dead_letter WHERE event_id = ? AND destination = ?"
     return writer.execute(statement, (letter.event_id, letter.destination)).rowcount == 1
-
-
-def _where(wanted: DeadLetterFilter) -> tuple[str, list[object]]:
-    conditions = {
-        "destination = ?": wanted.destination,
-        "name = ?": wanted.name,
-        "hit_id = ?": wanted.hit_id,
-        "died_ms >= ?": None if wanted.died_after is None else int(wanted.died_after * 1000),
-        "died_ms < ?": None if wanted.died_before is None else int(wanted.died_before * 1000),
-    }
-    used = {text: value for text, value in conditions.items() if value is not None}
-    return ("WHERE " + " AND ".join(used) if used else ""), list(used.values())

@@ -13,9 +13,9 @@ from segmentstream_api.destinations.base import Delivered, Rejected, Retry
 from segmentstream_api.destinations.bigquery import BigQuery
 from segmentstream_api.errors import DestinationUnusable
 from segmentstream_api.testing import Peer, answer, closed_port, complete, delivery
+from tests.optional import require
 
 from .events import hostile
-from .optional import require
 
 require("google.cloud.bigquery")
 

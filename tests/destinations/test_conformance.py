@@ -12,8 +12,7 @@ import pytest
 from segmentstream_api.destinations.extra import ExtraDestination
 from segmentstream_api.destinations.registry import load_registry
 from segmentstream_api.testing import DestinationConformance, Subject, answer
-
-from .optional import require
+from tests.optional import require
 
 REGISTRY = load_registry()
 

@@ -15,9 +15,9 @@ from segmentstream_api.destinations.base import Delivered, Rejected, Retry
 from segmentstream_api.destinations.kafka import Kafka
 from segmentstream_api.errors import DestinationUnusable
 from segmentstream_api.testing import closed_port, complete, delivery
+from tests.optional import require
 
 from .events import hostile
-from .optional import require
 
 require("confluent_kafka")
 

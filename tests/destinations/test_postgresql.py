@@ -19,9 +19,9 @@ from segmentstream_api.destinations.base import Delivered, Rejected, Retry
 from segmentstream_api.destinations.postgresql import PostgreSQL
 from segmentstream_api.errors import DestinationUnusable
 from segmentstream_api.testing import Peer, closed_port, complete, delivery
+from tests.optional import require
 
 from .events import hostile
-from .optional import require
 
 require("psycopg")
 
@@ -32,8 +32,7 @@ from segmentstream_api.destinations.postgresql_client import (  # noqa: E402 - a
 )
 from segmentstream_api.destinations.postgresql_outcomes import outcome_of  # noqa: E402 - as above
 from segmentstream_api.destinations.postgresql_row import definition, row_of  # noqa: E402 - as above
-
-from .postgresql_server import PASSWORD  # noqa: E402 - as above
+from tests.postgresql_server import PASSWORD  # noqa: E402 - as above
 
 PAGE = Path(__file__).parents[2] / "docs/destinations/postgresql.md"
 

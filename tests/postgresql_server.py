@@ -23,16 +23,20 @@ _UNPRIVILEGED = "postgres"  # the server refuses to run as root
 def missing_for_a_server() -> str | None:
     """What keeps this machine from running one, None if nothing does."""
     if _programs() is None:
-        return "PostgreSQL is not installed (apt-get install postgresql)"
+        return "needs a PostgreSQL server (the package postgresql)"
     if os.geteuid() == 0 and _user() is None:
         return f"PostgreSQL does not run as root, and there is no user {_UNPRIVILEGED}"
     return None
 
 
 class Server:
-    """A context manager. It listens on 127.0.0.1 and on a socket in its folder."""
+    """A context manager. It listens on 127.0.0.1 and on a socket in its folder.
 
-    def __init__(self) -> None:
+    `fsync` is for what stops the whole machine, or measures; a crash of the server needs none.
+    """
+
+    def __init__(self, *, fsync: bool = False) -> None:
+        self._fsync = "on" if fsync else "off"
         self._folder = tempfile.TemporaryDirectory(prefix="pg-")
         self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
@@ -66,7 +70,16 @@ class Server:
 
     @property
     def url(self) -> str:
-        return f"postgresql://postgres:{PASSWORD}@127.0.0.1:{self.port}/postgres"
+        return self.url_of("postgres")
+
+    def url_of(self, database: str) -> str:
+        return f"postgresql://postgres:{PASSWORD}@127.0.0.1:{self.port}/{database}"
+
+    @property
+    def pid(self) -> int:
+        """Of the main process."""
+        assert self._process is not None
+        return self._process.pid
 
     @property
     def socket_folder(self) -> str:
@@ -79,7 +92,7 @@ class Server:
 
     def start(self) -> None:
         """Returns when it answers."""
-        options = ["-k", self._folder.name, "-p", str(self.port), "-c", "fsync=off"]
+        options = ["-k", self._folder.name, "-p", str(self.port), "-c", f"fsync={self._fsync}"]
         command = [self._program("postgres"), "-D", f"{self._folder.name}/data", *options]
         with (Path(self._folder.name) / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stderr=log, **self._as_user())
@@ -93,9 +106,10 @@ class Server:
                 return
         raise AssertionError((Path(self._folder.name) / "log").read_text()[-2000:])
 
-    def stop(self) -> None:
+    def stop(self, *, immediately: bool = False) -> None:
+        """Its "fast shutdown"; or its "immediate" one, which is a crash that it recovers from."""
         if self._process is not None:
-            self._process.send_signal(signal.SIGINT)  # its "fast shutdown"
+            self._process.send_signal(signal.SIGQUIT if immediately else signal.SIGINT)
             self._process.wait(30)
             self._process = None
 

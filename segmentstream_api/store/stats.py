@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 from segmentstream_api.store.base import DestinationState, DestinationStats
+from segmentstream_api.store.reader import Reader
 
 
-def read_stats(reader: sqlite3.Connection) -> dict[str, DestinationStats]:
+def read_stats(reader: Reader) -> dict[str, DestinationStats]:
     waiting = {
         name: (count, oldest_ms / 1000)
         for name, count, oldest_ms in reader.execute(
             "SELECT destination, waiting, received_ms FROM (SELECT destination,"
             " COUNT(*) AS waiting, MIN(event_id) AS oldest FROM outbox GROUP BY destination)"
-            " JOIN event ON event.id = oldest"
+            " AS share JOIN event ON event.id = share.oldest"
         )
     }
     dead = dict(
