@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Generator, Iterator
+from typing import Any
 
 import pytest
 
@@ -62,3 +63,13 @@ def postgresql() -> Iterator[object]:
         missing(lack)
     with Server() as server:
         yield server
+
+
+@pytest.fixture
+def empty_database(postgresql: Any) -> str:
+    """The connection string of a database with no store in it."""
+    name = "empty_one"
+    postgresql.query(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    postgresql.query(f"CREATE DATABASE {name}")
+    url: str = postgresql.url_of(name)
+    return url

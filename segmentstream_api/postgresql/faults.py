@@ -11,12 +11,14 @@ from dataclasses import dataclass
 
 import psycopg
 
+_READ_ONLY = "25"  # invalid transaction state: a standby is read-only
+_UNRESOLVED = "the host name could not be resolved"
 # By the first two characters of the code.
 _MISCONFIGURED = frozenset(
     {
         "0L",  # invalid grantor
         "0P",  # invalid role specification
-        "25",  # invalid transaction state: a standby is read-only
+        _READ_ONLY,
         "28",  # invalid authorization
         "3D",  # invalid catalog name: no such database
         "3F",  # invalid schema name
@@ -26,8 +28,8 @@ _MISCONFIGURED = frozenset(
 # A connection that fails has no code, only words, in the language of the server's messages.
 # In another language than English such a fault is tried again like any other.
 _WORDS: Mapping[str, str] = {
-    "failed to resolve host": "the host name could not be resolved",
-    "could not translate host name": "the host name could not be resolved",
+    "failed to resolve host": _UNRESOLVED,
+    "could not translate host name": _UNRESOLVED,
     "authentication failed": "the server refused the credentials",
     "no password supplied": "the server wants a password",
     "pg_hba.conf": "the server does not admit this user from this host",
@@ -39,10 +41,14 @@ _WORDS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """`misconfigured`: it stays until an operator mends it. `unanswered`: it may be done."""
+    """`misconfigured`: an operator has to mend it, unless it `may_pass` by itself all the same.
+
+    `unanswered`: what was asked for may have been done.
+    """
 
     reason: str
     misconfigured: bool = False
+    may_pass: bool = False
     unanswered: bool = False
 
 
@@ -51,13 +57,14 @@ def fault_of(error: psycopg.Error) -> Fault:
         return Fault(
             f"{type(error).__name__} (SQLSTATE {error.sqlstate})",
             misconfigured=error.sqlstate[:2] in _MISCONFIGURED,
+            may_pass=error.sqlstate[:2] == _READ_ONLY,
         )
     if isinstance(error, psycopg.errors.ConnectionTimeout):
         return Fault("could not connect in time")
     text = str(error)
     for words, reason in _WORDS.items():
         if words in text:
-            return Fault(reason, misconfigured=True)
+            return Fault(reason, misconfigured=True, may_pass=reason == _UNRESOLVED)
     if text.startswith("connection "):
         return Fault("could not connect")
     return Fault("the connection was lost", unanswered=True)

@@ -142,6 +142,10 @@ def storable(text: str) -> str:
     return text.replace("\0", "�").encode("utf-8", "replace").decode()
 
 
+def milliseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else int(seconds * 1000)
+
+
 class Store(ABC):
     """Keeps events until every destination has them. Safe for many threads and processes.
 
@@ -151,6 +155,14 @@ class Store(ABC):
 
     kind: ClassVar[str] = "custom"
     """One word for those who watch the service."""
+
+    @abstractmethod
+    def describe(self) -> str:
+        """For people: where it is, without secrets. Raises OSError if that place is gone."""
+
+    @abstractmethod
+    def require_makeable(self) -> None:
+        """Raises an error of ours if `open` could not create it here. Changes nothing."""
 
     def exists(self) -> bool:
         """Whether there is one, or was; otherwise `open` creates it. For commands that only look.
@@ -217,6 +229,10 @@ class Store(ABC):
     @abstractmethod
     def release(self, destination: str) -> None:
         """Makes everything due that waits by our own choice: the destination is back."""
+
+    @abstractmethod
+    def now(self) -> float:
+        """Unix seconds by the clock that leases and due times follow: one for all machines."""
 
     @abstractmethod
     def mend_clock(self) -> None:

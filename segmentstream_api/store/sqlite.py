@@ -23,6 +23,7 @@ from segmentstream_api.store.dead_letter_queries import (
     count_dead_letters,
     find_dead_letters,
 )
+from segmentstream_api.store.disk import free_space
 from segmentstream_api.store.seen import recall
 from segmentstream_api.store.sqlite_database import rewrite_schema_version
 from segmentstream_api.store.sqlite_file import WAIT_FOR_LOCK_SECONDS, SqliteFile
@@ -52,6 +53,12 @@ class SqliteStore(Store):
         self._unwritten = Unwritten()
 
     kind = "sqlite"
+
+    def describe(self) -> str:
+        return f"{self._file.path}, {free_space(self._file.path)}"
+
+    def require_makeable(self) -> None:
+        self._file.require_makeable()
 
     def exists(self) -> bool:
         return self._file.exists()
@@ -111,6 +118,9 @@ class SqliteStore(Store):
     def release(self, destination: str) -> None:
         with self._file.writing() as writer:
             sqlite_outbox.make_due(writer, destination, self._now_ms())
+
+    def now(self) -> float:
+        return self._clock()
 
     def mend_clock(self) -> None:
         with self._file.reading() as reader:

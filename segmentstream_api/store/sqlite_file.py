@@ -126,6 +126,13 @@ class SqliteFile:
             except sqlite3.Error as error:
                 raise StoreUnavailable(f"the store cannot be read: {error}") from error
 
+    def require_makeable(self) -> None:
+        """Raises StoreUnavailable or StoreUnusable where `open` could not create it."""
+        self.require_space()
+        folder = self.path.parent.absolute()
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise StoreUnusable(str(self.path), f"this user may not write in {folder}")
+
     def require_space(self) -> None:
         """Raises StoreUnavailable while less than the floor is free on its disk."""
         require_space(self.path.parent, self._floor_bytes)

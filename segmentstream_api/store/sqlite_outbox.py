@@ -12,6 +12,7 @@ from segmentstream_api.store.base import (
     Postponed,
     Settled,
     Settlement,
+    milliseconds,
     storable,
 )
 from segmentstream_api.store.sqlite_accept import delete_settled
@@ -153,7 +154,3 @@ def write_states(
             for name, state in states
         ],
     )
-
-
-def milliseconds(seconds: float | None) -> int | None:
-    return None if seconds is None else int(seconds * 1000)
