@@ -22,8 +22,7 @@ from segmentstream_api.resources import AllowedMethods, Track
 from segmentstream_api.routing import Routing
 from segmentstream_api.schemas import Contract, schema_folder
 from segmentstream_api.store.base import Store
-from segmentstream_api.store.sqlite import SqliteStore
-from segmentstream_api.store.sqlite_file import SqliteFile
+from segmentstream_api.store.choice import create_store
 
 
 class Application(falcon.App[Any, Any]):
@@ -33,16 +32,6 @@ class Application(falcon.App[Any, Any]):
         super().__init__(middleware=[RequestIds(), AllowedMethods()])
         self.deliveries = deliveries
         add_handlers(self)
-
-
-def create_store(settings: Settings) -> Store:
-    """The configured store, not opened yet."""
-    return SqliteStore(
-        SqliteFile(settings.store.path, floor_bytes=settings.store.disk_floor_bytes),
-        dedup_window_seconds=settings.store.dedup_window_seconds,
-        retry_for_seconds=settings.delivery.retry_for_seconds,
-        dead_letters_for_seconds=settings.delivery.keep_dead_letters_seconds,
-    )
 
 
 def create_app(settings: Settings, store: Store | None = None) -> Application:

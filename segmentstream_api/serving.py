@@ -17,7 +17,7 @@ from gunicorn.arbiter import Arbiter
 from prometheus_client.multiprocess import mark_process_dead
 
 from segmentstream_api import metrics_folder
-from segmentstream_api.app import Application, create_app, create_store
+from segmentstream_api.app import Application, create_app
 from segmentstream_api.config import DEFAULT_PATH, Settings, load_settings
 from segmentstream_api.destinations.registry import load_registry
 from segmentstream_api.errors import SegmentStreamError, StoreUnavailable
@@ -33,6 +33,7 @@ from segmentstream_api.logs.entries import (
 )
 from segmentstream_api.logs.stderr import for_people
 from segmentstream_api.metrics_files import MetricsFiles
+from segmentstream_api.store.choice import create_store
 
 EXIT_UNUSABLE = 2
 

@@ -120,6 +120,13 @@ class TestAGoodFile:
         settings = load(PROJECT + '[store]\nurl = "sqlite:////var/lib/events.db"')
         assert settings.store.path == Path("/var/lib/events.db")
 
+    @pytest.mark.parametrize("scheme", ["postgresql", "postgres"])
+    def test_may_keep_its_store_in_postgresql_and_shows_no_password(self, load, scheme):
+        url = f"{scheme}://writer:{CANARY}@db.example.com/shop?sslmode=verify-full"
+        settings = load(f'{PROJECT}[store]\nurl = "{url}"\ndedup_window_hours = 2')
+        assert (settings.store.dsn, settings.store.dedup_window_seconds) == (url, 7200)
+        assert CANARY not in repr(settings)
+
     def test_gives_each_project_its_tokens_and_destinations_in_order_and_once(self, load):
         settings = load(
             f"""
@@ -318,7 +325,11 @@ CASES = {
     ),
     "a store of another kind": (
         f'{PROJECT}[store]\nurl = "mysql://x"',
-        {"store.url": "must match ^sqlite:///"},
+        {"store.url": r"must match ^\(sqlite:///"},
+    ),
+    "a PostgreSQL store whose address is none": (
+        f'{PROJECT}[store]\nurl = "postgresql://[host/"',
+        {"store.url": "is no connection string; such as postgresql://user@host/database is"},
     ),
     "a value for a section": (f"store = 1\n{PROJECT}", {"store": "must be an object"}),
     "a value for the destinations": (
@@ -521,7 +532,7 @@ PLACES_FOR_A_SECRET = {
         f'type = "fake"\nkey = "kkkk"\n[projects.b]\ntokens = ["{OTHER_DIGEST}"]'
         '\ndestinations = ["{}"]'
     ),
-    "as a store": 'type = "fake"\nkey = "kkkk"\n[store]\nurl = "postgresql://u:{}@host/"',
+    "as a store": 'type = "fake"\nkey = "kkkk"\n[store]\nurl = "postgresql://u:{}@[host/"',
 }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -12,7 +11,6 @@ from pathlib import Path
 
 from jsonschema.exceptions import SchemaError
 
-from segmentstream_api.app import create_store
 from segmentstream_api.commands.arguments import (
     Subparsers,
     add_command,
@@ -27,8 +25,8 @@ from segmentstream_api.commands.table import counted, print_json, print_table
 from segmentstream_api.config import DestinationSettings, Project, Settings
 from segmentstream_api.errors import ConfigError, SegmentStreamError
 from segmentstream_api.schemas import Contract, schema_folder
-from segmentstream_api.store.disk import free_space
-from segmentstream_api.store.sqlite_file import SqliteFile
+from segmentstream_api.store.base import Store
+from segmentstream_api.store.choice import create_store
 
 _EXIT_WRONG = 1
 _EXIT_UNUSABLE = 2
@@ -126,25 +124,23 @@ def _project(project: Project) -> Check:
 
 
 def _store(settings: Settings) -> Check:
-    path = settings.store.path
-    try:
-        return Check("store", f"{path}, {free_space(path)}", _store_problems(settings))
-    except OSError as error:
-        return Check("store", str(path), [f"{path.parent}: {error.strerror}"])
-
-
-def _store_problems(settings: Settings) -> list[str]:
     store = create_store(settings)
+    try:
+        return Check("store", store.describe(), _store_problems(store))
+    except OSError as error:
+        return Check("store", "", [f"{error.filename}: {error.strerror}"])
+
+
+def _store_problems(store: Store) -> list[str]:
     try:
         if store.exists():
             with closing(store):
                 store.check()
-            return []
-        SqliteFile(settings.store.path, floor_bytes=settings.store.disk_floor_bytes).require_space()
+        else:
+            store.require_makeable()
     except SegmentStreamError as error:
         return [str(error)]
-    folder = settings.store.path.parent.absolute()
-    return [] if os.access(folder, os.W_OK | os.X_OK) else [f"this user may not write in {folder}"]
+    return []
 
 
 def _destination(destination: DestinationSettings) -> Check:

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from prometheus_client import CollectorRegistry, Metric, start_http_server
 from prometheus_client.registry import Collector
 
-from segmentstream_api.app import create_store
 from segmentstream_api.commands.arguments import (
     Subparsers,
     add_command,
@@ -29,6 +28,7 @@ from segmentstream_api.logs.entries import (
 from segmentstream_api.logs.stderr import log_to_stderr
 from segmentstream_api.readiness import Readiness
 from segmentstream_api.store.base import Store
+from segmentstream_api.store.choice import create_store
 
 _EXIT_UNUSABLE = 2
 _SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})

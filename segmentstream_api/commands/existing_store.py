@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-from segmentstream_api.app import create_store
 from segmentstream_api.config import Settings
 from segmentstream_api.store.base import Store
+from segmentstream_api.store.choice import create_store
 
 
 @contextmanager

@@ -14,8 +14,8 @@ from segmentstream_api.config.settings import (
     DestinationSettings,
     Project,
     Settings,
-    StoreSettings,
 )
+from segmentstream_api.config.store import check_store, store_settings
 from segmentstream_api.config.toml_file import read_toml
 from segmentstream_api.destinations.base import Destination
 from segmentstream_api.errors import ConfigError
@@ -44,6 +44,7 @@ def load_settings(
             built, found = check_destination(name, settings, path.parent, registry, known)
             problems += found
             destinations += built
+    problems += check_store(document)
     problems += cross_references(document)
     own: dict[str, tuple[EventType, ...]] = {}
     for name, project in tables(document, "projects"):
@@ -67,14 +68,9 @@ def _settings(
     store = _with_defaults(document.get("store", {}), sections["store"])
     delivery = _with_defaults(document.get("delivery", {}), sections["delivery"])
     reference = _with_defaults(document.get("reference", {}), sections["reference"])
-    floor = store.get("disk_floor_megabytes")
     return Settings(
         source=path,
-        store=StoreSettings(
-            path=path.parent / store["url"].removeprefix("sqlite:///"),
-            dedup_window_seconds=store["dedup_window_hours"] * 3600,
-            disk_floor_bytes=None if floor is None else int(floor * 1024 * 1024),
-        ),
+        store=store_settings(store, path.parent),
         delivery=DeliverySettings(
             push_budget_seconds=delivery["push_budget_seconds"],
             retry_for_seconds=delivery["retry_for_hours"] * 3600,

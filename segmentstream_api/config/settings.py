@@ -15,11 +15,15 @@ DEFAULT_PATH = "segmentstream.toml"
 
 @dataclass(frozen=True, slots=True)
 class StoreSettings:
-    """`path` is the SQLite file; `disk_floor_bytes` is None for the default floor."""
+    """`path` is the SQLite file, unless `dsn` says where PostgreSQL is.
+
+    `disk_floor_bytes` is None for the default floor.
+    """
 
     path: Path
     dedup_window_seconds: float
     disk_floor_bytes: int | None
+    dsn: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

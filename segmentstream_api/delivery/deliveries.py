@@ -17,7 +17,7 @@ class Deliveries:
 
     def __init__(self, settings: Settings, store: Store) -> None:
         delivery = settings.delivery
-        schedule = Schedule(retry_for_seconds=delivery.retry_for_seconds)
+        schedule = Schedule(retry_for_seconds=delivery.retry_for_seconds, clock=store.now)
         self.lanes = {
             each.name: Lane(
                 each.build(),
@@ -27,6 +27,7 @@ class Deliveries:
                 most_pushes=delivery.most_waiting_requests,
                 push_budget_seconds=delivery.push_budget_seconds,
                 rename=each.rename,
+                clock=store.now,
             )
             for each in settings.destinations
         }

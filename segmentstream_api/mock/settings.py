@@ -32,5 +32,5 @@ def mock_settings(
     return replace(
         settings,
         projects=(first, *others),
-        store=replace(settings.store, path=folder / "segmentstream.db"),
+        store=replace(settings.store, path=folder / "segmentstream.db", dsn=None),
     )
