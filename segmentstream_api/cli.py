@@ -19,6 +19,7 @@ from segmentstream_api.commands import (
     send,
     serve,
     status,
+    store,
     token,
     validate,
 )
@@ -39,6 +40,7 @@ COMMANDS = (
     status,
     dead_letters,
     deliver,
+    store,
     destinations,
 )
 

@@ -13,6 +13,7 @@ from segmentstream_api.config.settings import (
     Settings,
     StoreSettings,
 )
+from segmentstream_api.config.store import store_at
 
 __all__ = [
     "DEFAULT_PATH",
@@ -23,4 +24,5 @@ __all__ = [
     "Settings",
     "StoreSettings",
     "load_settings",
+    "store_at",
 ]

@@ -6,9 +6,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from segmentstream_api.config.places import violations
 from segmentstream_api.config.settings import StoreSettings
-from segmentstream_api.errors import Problem
+from segmentstream_api.config.toml_file import substituted
+from segmentstream_api.errors import ConfigError, Problem
 from segmentstream_api.postgresql.connection_string import problem_with
+from segmentstream_api.schemas import load_schema
 
 _SQLITE = "sqlite:///"
 _POSTGRESQL = ("postgresql://", "postgres://")
@@ -22,6 +25,23 @@ def check_store(document: Mapping[str, Any]) -> Iterator[Problem]:
         problem = problem_with(url)
         if problem is not None:
             yield Problem("store.url", problem)
+
+
+def store_at(url: str, *, called: str, environ: Mapping[str, str]) -> StoreSettings:
+    """A store that a command names, as `store.url` would; its path is relative to where we are.
+
+    Raises ConfigError, with no value in it; `called` is how the command calls the store.
+    """
+    problems: list[Problem] = []
+    store = substituted({"url": url}, environ, (), problems)
+    schema = load_schema("config.json")["properties"]["store"]
+    problems += [] if problems else violations(schema, store, ())
+    problems += [] if problems else check_store({"store": store})
+    if problems:
+        raise ConfigError(called, [Problem("the URL", problem.detail) for problem in problems])
+    rules = schema["properties"].items()
+    defaults = {name: rule["default"] for name, rule in rules if "default" in rule}
+    return store_settings({**defaults, **store}, Path())
 
 
 def store_settings(store: Mapping[str, Any], folder: Path) -> StoreSettings:

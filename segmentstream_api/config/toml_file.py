@@ -37,20 +37,20 @@ def read_toml(
         for _, project in tables(document, "projects"):
             project.pop("destinations", None)
     unset: list[Problem] = []
-    return _substituted(document, environ, (), unset), unset
+    return substituted(document, environ, (), unset), unset
 
 
-def _substituted(
+def substituted(
     value: Any, environ: Mapping[str, str], place: tuple[str, ...], problems: list[Problem]
 ) -> Any:
     """`value` with each ${NAME} replaced; notes what has no value, such as one that is not set."""
     if isinstance(value, dict):
         return {
-            key: _substituted(item, environ, (*place, key), problems) for key, item in value.items()
+            key: substituted(item, environ, (*place, key), problems) for key, item in value.items()
         }
     if isinstance(value, list):
         return [
-            _substituted(item, environ, (*place, str(index)), problems)
+            substituted(item, environ, (*place, str(index)), problems)
             for index, item in enumerate(value)
         ]
     if isinstance(value, float) and not math.isfinite(value):

@@ -10,7 +10,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
+
 
 from segmentstream_api.event import Event
 
@@ -133,6 +134,62 @@ class DestinationStats:
     state: DestinationState = field(default_factory=DestinationState)
 
 
+@dataclass(frozen=True, slots=True)
+class CarriedRow:
+    """What waits for a destination, as it goes from one store into another."""
+
+    destination: str
+    attempts: int
+    due_ms: int
+    held: bool
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedDeath:
+    """A dead letter, likewise."""
+
+    destination: str
+    attempts: int
+    died_ms: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedEvent:
+    """An event that is still needed, with everything that needs it."""
+
+    project: str
+    hit_id: str
+    name: str
+    received_ms: int
+    body: bytes
+    rows: Sequence[CarriedRow]
+    deaths: Sequence[CarriedDeath]
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """All that a store knows of one key. Without an `event`, every destination has it.
+
+    `fingerprint` and `expires_s` are None for what came without a hit id.
+    """
+
+    position: Position
+    key: bytes
+    fingerprint: bytes | None
+    expires_s: int | None
+    event: CarriedEvent | None
+
+
+Position: TypeAlias = tuple[int, bytes]
+"""Where `export` goes on: first by event id, then, with the id LAST, by key."""
+
+LAST = 2**63 - 1
+
+UNNAMED = b""
+"""The fingerprint by which `restore` remembers what came without a hit id, for a repetition."""
+
 REPLAYED = "replayed"
 """Why a row is in the outbox again; such a one is not too old, however long ago it came."""
 
@@ -156,9 +213,15 @@ class Store(ABC):
     kind: ClassVar[str] = "custom"
     """One word for those who watch the service."""
 
+
+    @property
     @abstractmethod
+    def place(self) -> str:
+        """For people: where it is, without secrets."""
+
     def describe(self) -> str:
-        """For people: where it is, without secrets. Raises OSError if that place is gone."""
+        """The place and what else an operator asks first. Raises OSError if the place is gone."""
+        return self.place
 
     @abstractmethod
     def require_makeable(self) -> None:
@@ -265,6 +328,28 @@ class Store(ABC):
         Expired dedup records (unless the event still waits), dead letters past their keeping;
         and outbox rows of `destinations` past the retry time become dead letters.
         """
+
+    @abstractmethod
+    def export(self, after: Position, limit: int) -> Sequence[Carried]:
+        """The next of all that another store needs to go on with; (0, b"") is the beginning.
+
+        First the events that are still needed, then what is only remembered.
+        """
+
+    @abstractmethod
+    def count_export(self) -> int:
+        """How many `export` gives in all."""
+
+    @abstractmethod
+    def restore(self, records: Sequence[Carried]) -> int:
+        """Takes over what it does not know yet, in one transaction; how many that were.
+
+        A key that it knows already is left as it is, so the same may be restored again.
+        """
+
+    @abstractmethod
+    def used_by(self) -> str | None:
+        """Who else has it open, for people; None for nobody. Asked while it is not open here."""
 
     @abstractmethod
     def stats(self) -> Mapping[str, DestinationStats]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from segmentstream_api.store.base import DeadLetter, DeadLetterFilter, storable
+from segmentstream_api.store.base import DeadLetter, DeadLetterFilter
 from segmentstream_api.store.reader import Reader
 
 _FROM = " FROM dead_letter JOIN event ON event.id = dead_letter.event_id"
@@ -51,8 +51,8 @@ def count_dead_letters(reader: Reader, wanted: DeadLetterFilter) -> int:
 def _where(wanted: DeadLetterFilter) -> tuple[str, list[object]]:
     conditions = {
         "destination = ?": wanted.destination,
-        "name = ?": None if wanted.name is None else storable(wanted.name),
-        "hit_id = ?": None if wanted.hit_id is None else storable(wanted.hit_id),
+        "name = ?": wanted.name,
+        "hit_id = ?": wanted.hit_id,
         "died_ms >= ?": None if wanted.died_after is None else int(wanted.died_after * 1000),
         "died_ms < ?": None if wanted.died_before is None else int(wanted.died_before * 1000),
     }

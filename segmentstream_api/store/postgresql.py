@@ -12,26 +12,35 @@ from segmentstream_api.errors import SegmentStreamError, StoreUnavailable
 from segmentstream_api.event import Event
 from segmentstream_api.store import postgresql_dead_letters, postgresql_outbox
 from segmentstream_api.store.base import (
+    Carried,
     DeadLetter,
     DeadLetterFilter,
     DestinationState,
     DestinationStats,
     OutboxRow,
+    Position,
     Receipt,
     Settlement,
     Store,
 )
 from segmentstream_api.store.dead_letter_queries import count_dead_letters, find_dead_letters
+from segmentstream_api.store.export import count_export, export
 from segmentstream_api.store.postgresql_accept import insert_events
 from segmentstream_api.store.postgresql_clock import ServerClock
 from segmentstream_api.store.postgresql_connection import Connection
-from segmentstream_api.store.postgresql_connections import LONGEST_SECONDS, PostgresqlConnections
+from segmentstream_api.store.postgresql_connections import (
+    APPLICATION_NAME,
+    LONGEST_SECONDS,
+    PostgresqlConnections,
+)
 from segmentstream_api.store.postgresql_database import (
     create_tables,
     identity_of,
+    others_connected,
     require_right_to_create,
 )
 from segmentstream_api.store.postgresql_reader import PostgresqlReader
+from segmentstream_api.store.postgresql_restore import restore
 from segmentstream_api.store.seen import recall
 from segmentstream_api.store.stats import read_stats
 from segmentstream_api.store.unwritten import Unwritten
@@ -64,7 +73,8 @@ class PostgresqlStore(Store):
         self._connections = PostgresqlConnections(dsn, self._place, self._prepare)
         self._unwritten = Unwritten()
 
-    def describe(self) -> str:
+    @property
+    def place(self) -> str:
         return self._place
 
     def exists(self) -> bool:
@@ -175,6 +185,25 @@ class PostgresqlStore(Store):
                 limit=limit,
             )
         return forgotten + expired + given_up
+
+    def export(self, after: Position, limit: int) -> Sequence[Carried]:
+        with self._transaction(_PATIENT_SECONDS) as connection:
+            return export(PostgresqlReader(connection), after, limit, self._clock())
+
+    def count_export(self) -> int:
+        with self._transaction(_PATIENT_SECONDS) as connection:
+            return count_export(PostgresqlReader(connection), self._clock())
+
+    def restore(self, records: Sequence[Carried]) -> int:
+        with self._transaction(_PATIENT_SECONDS) as connection:
+            now = self._clock()
+            remember_until = int(now + self._dedup_window_seconds)
+            return restore(connection, records, now, remember_until)
+
+    def used_by(self) -> str | None:
+        with self._connections.glance() as connection:
+            machines = others_connected(connection, APPLICATION_NAME)
+        return f"connections from {', '.join(machines)}" if machines else None
 
     def stats(self) -> Mapping[str, DestinationStats]:
         with self._transaction(_PATIENT_SECONDS) as connection:

@@ -7,6 +7,7 @@ its end; so keys are inserted in their order, lest two wait for each other.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from segmentstream_api.event import Event
 from segmentstream_api.store.base import Acceptance, Receipt, storable
@@ -17,18 +18,18 @@ from segmentstream_api.store.seen import seen_receipt
 # the same, so nobody can remove it before its fingerprint was read.
 _REMEMBER = """
 INSERT INTO seen AS known (key, fingerprint, event_id, expires_s)
-SELECT key, fingerprint, event_id, %(until)s
+SELECT key, fingerprint, event_id, expires_s
 FROM (
-    SELECT key, fingerprint, CASE WHEN waits THEN nextval('event_id') END AS event_id
-    FROM unnest(%(keys)b::bytea[], %(fingerprints)b::bytea[], %(waits)s::boolean[])
-        AS given (key, fingerprint, waits)
+    SELECT key, fingerprint, CASE WHEN waits THEN nextval('event_id') END AS event_id, expires_s
+    FROM unnest(%b::bytea[], %b::bytea[], %s::boolean[], %s::bigint[])
+        AS given (key, fingerprint, waits, expires_s)
 ) AS numbered
 ORDER BY key
 ON CONFLICT (key) DO UPDATE SET
     fingerprint = excluded.fingerprint,
     event_id = excluded.event_id,
     expires_s = excluded.expires_s
-WHERE known.expires_s <= %(now)s
+WHERE known.expires_s <= %s
     AND NOT EXISTS (SELECT FROM event WHERE id = known.event_id)
 RETURNING key, event_id
 """
@@ -44,6 +45,14 @@ SELECT event_id, destination, 0, due_ms, due_ms > %(now_ms)s, %(now_ms)s, NULL
 FROM unnest(%(ids)s::bigint[], %(destinations)s::text[], %(due)s::bigint[])
     AS given (event_id, destination, due_ms)
 """
+
+
+class Remembered(NamedTuple):
+    """A dedup record to be made; `waits` if there is an event to go with it."""
+
+    fingerprint: bytes
+    waits: bool
+    expires_s: int
 
 
 def insert_events(
@@ -71,7 +80,17 @@ def insert_events(
             continue
         due_ms = {name: now_ms + int(lease * 1000) for name, lease in leases.items()}
         if event_id is not None:
-            waiting.append((event_id, event))
+            waiting.append(
+                (
+                    event_id,
+                    event.key,
+                    storable(event.project),
+                    storable(event.hit_id),
+                    storable(event.name),
+                    int(event.received_at * 1000),
+                    event.body,
+                )
+            )
             outbox += [(event_id, name, due) for name, due in due_ms.items()]
         receipts.append(Receipt(Acceptance.NEW, event_id, due_ms))
     insert_bodies(connection, waiting)
@@ -89,29 +108,16 @@ def _remember(
     remember_until: int,
 ) -> tuple[dict[bytes, int | None], Iterator[int], dict[bytes, bytes]]:
     """Key → event id of those that are new, ids for those without hit id, key → fingerprint."""
-    first: dict[bytes, tuple[bytes, bool]] = {}
+    first: dict[bytes, Remembered] = {}
     unnamed = 0
     for event, leases in events:
         if event.fingerprint is not None:
-            first.setdefault(event.key, (event.fingerprint, bool(leases)))
+            entry = Remembered(event.fingerprint, waits=bool(leases), expires_s=remember_until)
+            first.setdefault(event.key, entry)
         elif leases:
             unnamed += 1
     numbered = connection.execute(_NUMBER, (unnamed,)) if unnamed else ()
-    if not first:
-        return {}, (event_id for (event_id,) in numbered), {}
-    fingerprints, waits = zip(*first.values(), strict=True)
-    new: dict[bytes, int | None] = dict(
-        connection.execute(
-            _REMEMBER,
-            {
-                "keys": list(first),
-                "fingerprints": list(fingerprints),
-                "waits": list(waits),
-                "until": remember_until,
-                "now": now,
-            },
-        )
-    )
+    new = remember(connection, first, now)
     known = [key for key in first if key not in new]
     seen: dict[bytes, bytes] = (
         dict(connection.execute("SELECT key, fingerprint FROM seen WHERE key = ANY(%b)", (known,)))
@@ -121,18 +127,22 @@ def _remember(
     return new, (event_id for (event_id,) in numbered), seen
 
 
-def insert_bodies(connection: Connection, events: Sequence[tuple[int, Event]]) -> None:
-    """The events themselves, by id."""
-    if events:
-        connection.execute(
-            _EVENTS,
-            (
-                [event_id for event_id, _ in events],
-                [event.key for _, event in events],
-                [storable(event.project) for _, event in events],
-                [storable(event.hit_id) for _, event in events],
-                [storable(event.name) for _, event in events],
-                [int(event.received_at * 1000) for _, event in events],
-                [event.body for _, event in events],
-            ),
-        )
+def remember(
+    connection: Connection, entries: Mapping[bytes, Remembered], now: float
+) -> dict[bytes, int | None]:
+    """Makes the dedup records that are new; their keys, with an event id for those that wait."""
+    if not entries:
+        return {}
+    columns = (
+        list(entries),
+        [entry.fingerprint for entry in entries.values()],
+        [entry.waits for entry in entries.values()],
+        [entry.expires_s for entry in entries.values()],
+    )
+    return dict(connection.execute(_REMEMBER, (*columns, now)))
+
+
+def insert_bodies(connection: Connection, rows: Sequence[tuple[object, ...]]) -> None:
+    """The events themselves: id, key, project, hit id, name, received_ms, body."""
+    if rows:
+        connection.execute(_EVENTS, [list(column) for column in zip(*rows, strict=True)])

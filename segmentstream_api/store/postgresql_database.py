@@ -114,3 +114,14 @@ def require_right_to_create(connection: psycopg.Connection[Any], place: str) -> 
     ).fetchone()
     if row != (True,):
         raise StoreUnusable(place, f"does not let this role create the schema {SCHEMA}")
+
+
+def others_connected(connection: psycopg.Connection[Any], application_name: str) -> list[str]:
+    """Where the connections to this database come from that call themselves so."""
+    rows = connection.execute(
+        "SELECT DISTINCT coalesce(host(client_addr), 'a local socket') FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        " AND application_name = %s ORDER BY 1",
+        (application_name,),
+    )
+    return [address for (address,) in rows]

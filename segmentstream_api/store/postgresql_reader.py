@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from segmentstream_api.store.base import storable
 from segmentstream_api.store.postgresql_connection import Connection
 
 
@@ -15,4 +16,5 @@ class PostgresqlReader:
         self._connection = connection
 
     def execute(self, statement: str, values: Sequence[Any] = (), /) -> Iterable[Any]:
-        return self._connection.execute(statement.replace("?", "%s").encode(), values)
+        kept = [storable(each) if isinstance(each, str) else each for each in values]
+        return self._connection.execute(statement.replace("?", "%s").encode(), kept)

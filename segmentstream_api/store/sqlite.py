@@ -10,11 +10,13 @@ from segmentstream_api.event import Event
 from segmentstream_api.logs.entries import CLOCK_SET_BACK, STORE_UNSETTLED
 from segmentstream_api.store import sqlite_accept, sqlite_dead_letters, sqlite_outbox
 from segmentstream_api.store.base import (
+    Carried,
     DeadLetter,
     DeadLetterFilter,
     DestinationState,
     DestinationStats,
     OutboxRow,
+    Position,
     Receipt,
     Settlement,
     Store,
@@ -24,9 +26,12 @@ from segmentstream_api.store.dead_letter_queries import (
     find_dead_letters,
 )
 from segmentstream_api.store.disk import free_space
+from segmentstream_api.store.export import count_export, export
 from segmentstream_api.store.seen import recall
 from segmentstream_api.store.sqlite_database import rewrite_schema_version
 from segmentstream_api.store.sqlite_file import WAIT_FOR_LOCK_SECONDS, SqliteFile
+
+from segmentstream_api.store.sqlite_restore import restore
 from segmentstream_api.store.stats import read_stats
 from segmentstream_api.store.unwritten import Unwritten
 
@@ -54,8 +59,12 @@ class SqliteStore(Store):
 
     kind = "sqlite"
 
+    @property
+    def place(self) -> str:
+        return str(self._file.path)
+
     def describe(self) -> str:
-        return f"{self._file.path}, {free_space(self._file.path)}"
+        return f"{self.place}, {free_space(self._file.path)}"
 
     def require_makeable(self) -> None:
         self._file.require_makeable()
@@ -157,6 +166,24 @@ class SqliteStore(Store):
                 died_before_ms=now_ms - int(self._dead_letters_for_seconds * 1000),
                 limit=limit,
             )
+
+    def export(self, after: Position, limit: int) -> Sequence[Carried]:
+        with self._file.reading() as reader:
+            return export(reader, after, limit, self._clock())
+
+    def count_export(self) -> int:
+        with self._file.reading() as reader:
+            return count_export(reader, self._clock())
+
+    def restore(self, records: Sequence[Carried]) -> int:
+        self._file.require_space()
+        with self._file.writing() as writer:
+            now = self._clock()
+            remember_until = int(now + self._dedup_window_seconds)
+            return restore(writer, records, now, remember_until)
+
+    def used_by(self) -> str | None:
+        return "another process" if self._file.is_open_elsewhere() else None
 
     def stats(self) -> Mapping[str, DestinationStats]:
         with self._file.reading() as reader:

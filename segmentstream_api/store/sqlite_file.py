@@ -21,6 +21,7 @@ from segmentstream_api.store.disk import require_space
 from segmentstream_api.store.sqlite_database import create_database, identity_of, refusal
 
 WAIT_FOR_LOCK_SECONDS = 5.0
+_OPEN_BYTE = 128  # of the -shm file: after the eight locks that begin at 120
 
 
 class SqliteFile:
@@ -125,6 +126,27 @@ class SqliteFile:
                 yield self._reader
             except sqlite3.Error as error:
                 raise StoreUnavailable(f"the store cannot be read: {error}") from error
+
+    def is_open_elsewhere(self) -> bool:
+        """Whether another process has it open. To be asked while this one has not.
+
+        Who has a database open in WAL mode holds a lock on one byte of its -shm file
+        (https://sqlite.org/walformat.html#locks). To open that file beside a connection of our
+        own would break its locks.
+        """
+        try:
+            shm = os.open(f"{self.path}-shm", os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise refusal(error, self.path) from error
+        try:
+            fcntl.lockf(shm, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _OPEN_BYTE)
+        except OSError:
+            return True
+        finally:
+            os.close(shm)
+        return False
 
     def require_makeable(self) -> None:
         """Raises StoreUnavailable or StoreUnusable where `open` could not create it."""

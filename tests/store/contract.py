@@ -20,6 +20,8 @@ from segmentstream_api.store.base import (
     Postponed,
     Settled,
 )
+from segmentstream_api.store.sqlite import SqliteStore
+from segmentstream_api.store.sqlite_file import SqliteFile
 from tests.fakes import A_DAY, NOON, Clock, an_event, an_event_without_hit_id
 
 AN_HOUR = 3_600.0
@@ -172,6 +174,28 @@ class StoreContract:
         (row,) = claim(store)
         assert row.body == event.body
         assert row.key == event.key
+
+    def test_a_name_may_be_any_text_and_its_dead_letter_is_found_by_it(self, store):
+        name = "a\0b 😀 %s ?"
+        store.accept(an_event("h-1", event={"name": name, "user": {"userId": "u"}}), {"crm": 0})
+        settle(store, *map(buried, claim(store)))
+        assert self.found(store, name=name) == [("h-1", "crm")]
+        assert self.found(store, name="a") == []
+
+    def test_a_batch_may_hold_one_hit_id_several_times_and_none_at_all(self, store):
+        first, again = an_event("h-1"), an_event("h-1", context={"ip": "192.0.2.1"})
+        store.accept(an_event("known"), {})
+        batch = [first, an_event_without_hit_id(), first, an_event("known"), again, an_event("h-2")]
+        receipts = store.accept_all([(event, {"crm": 0}) for event in batch])
+        new, duplicate, conflict = Acceptance.NEW, Acceptance.DUPLICATE, Acceptance.CONFLICT
+        expected = [new, new, duplicate, duplicate, conflict, new]
+        assert [receipt.acceptance for receipt in receipts] == expected
+        ids = {receipt.event_id for receipt in receipts if receipt.acceptance is new}
+        assert {row.event_id: row.body for row in claim(store)} == {
+            receipt.event_id: event.body
+            for receipt, event in zip(receipts, batch, strict=True)
+            if receipt.event_id in ids
+        }
 
     # Remembering
 
@@ -733,3 +757,100 @@ class StoreContract:
         store.open()
         store.close()
         store.close()
+
+    # Going over into another store
+
+    @pytest.fixture
+    def full(self, store, clock):
+        """One of each kind: waiting, postponed, dead, without hit id, and only remembered."""
+        store.accept(an_event("tried"), {"crm": 0})
+        (row,) = claim(store)
+        settle(store, postponed(row, NOON + 300, attempts=4, held=True, reason="HTTP 503"))
+        store.accept(an_event("waits"), {"crm": 0, "archive": LEASE})
+        store.accept(an_event("dead", at=NOON - 1), {"web": 0, "crm": LEASE})
+        settle(store, *map(buried, claim(store, "web")))
+        store.accept(an_event_without_hit_id(), {"web": 0})
+        for number in range(3):
+            store.accept(an_event(f"delivered-{number}"), {})
+        return store
+
+    def export(self, store, limit=2):
+        records, after = [], (0, b"")
+        while page := store.export(after, limit):
+            assert len(page) <= limit
+            records += page
+            after = page[-1].position
+        return records
+
+    @pytest.fixture
+    def elsewhere(self, tmp_path, clock):
+        """Another store, of the kind that needs nothing."""
+        store = SqliteStore(
+            SqliteFile(tmp_path / "elsewhere.db", floor_bytes=0),
+            dedup_window_seconds=WINDOW,
+            retry_for_seconds=RETRY_FOR,
+            dead_letters_for_seconds=KEEP_DEAD_FOR,
+            clock=clock,
+        )
+        store.open()
+        yield store
+        store.close()
+
+    def content(self, store):
+        """What it holds, whatever the ids; when a made-up hit id is forgotten does not count."""
+        return sorted(
+            (
+                (record.key, record.event, bool(record.fingerprint) and record.expires_s)
+                for record in self.export(store)
+            ),
+            key=str,
+        )
+
+    def same(self, one, two):
+        assert self.content(one) == self.content(two)
+        assert one.stats() == two.stats()
+        assert self.found(one) == self.found(two)
+
+    def test_everything_goes_over_into_another_store(self, full, elsewhere, clock):
+        records = self.export(full)
+        assert len(records) == full.count_export() == 7
+        assert elsewhere.restore(records) == 7
+        self.same(full, elsewhere)
+        assert elsewhere.accept(an_event("waits"), {"crm": 0}).acceptance is Acceptance.DUPLICATE
+        assert elsewhere.recall(an_event("delivered-0")).acceptance is Acceptance.DUPLICATE
+
+    def test_what_another_store_held_goes_on_as_it_would_have_there(self, store, elsewhere, clock):
+        elsewhere.accept(an_event("tried"), {"crm": 0})
+        (row,) = claim(elsewhere)
+        settle(elsewhere, postponed(row, NOON + 300, attempts=4, held=True, reason="HTTP 503"))
+        elsewhere.accept(an_event("dead", at=NOON - 1), {"web": 0, "crm": LEASE})
+        settle(elsewhere, *map(buried, claim(elsewhere, "web")))
+        elsewhere.accept(an_event_without_hit_id(), {"web": 0})
+        elsewhere.accept(an_event("delivered"), {})
+        assert store.restore(self.export(elsewhere, 3)) == 4
+        self.same(elsewhere, store)
+        assert claim(store) == claim(store, probe=True) == []
+        clock.advance(300)
+        assert [row.attempts for row in claim(store)] == [0, 4]
+        assert len(claim(store, "web")) == 1
+        assert store.replay(store.dead_letters(ANY, 1)) == 1
+        clock.advance(WINDOW)
+        assert store.recall(an_event("delivered")) is None
+        assert store.recall(an_event("dead")).acceptance is Acceptance.DUPLICATE
+
+    def test_what_was_restored_before_is_left_as_it_is(self, full, elsewhere, store):
+        records = self.export(full)
+        assert elsewhere.restore(records[:4]) == 4
+        settle(elsewhere, *map(settled, claim(elsewhere, "web")))
+        before = self.content(elsewhere)
+        assert elsewhere.restore(records) == len(records) - 4
+        assert elsewhere.restore(records) == 0
+        assert [each for each in self.content(elsewhere) if each in before] == before
+        assert claim(elsewhere, "web") == []
+
+    def test_what_has_expired_stays_behind(self, full, elsewhere, clock):
+        clock.advance(WINDOW)
+        assert full.count_export() == 4
+        elsewhere.restore(self.export(full))
+        assert elsewhere.recall(an_event("delivered-0")) is None
+        assert elsewhere.recall(an_event("waits")).acceptance is Acceptance.DUPLICATE

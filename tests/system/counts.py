@@ -19,6 +19,8 @@ class Counts:
     reloads: int
     repeats: int
     garbage: int
+    twins: int
+    database_crashes: int
 
 
 SHORT = Counts(
@@ -32,6 +34,8 @@ SHORT = Counts(
     reloads=3,
     repeats=2_000,
     garbage=1_000,
+    twins=40,
+    database_crashes=1,
 )
 LONG = Counts(
     worker_kills=60,
@@ -44,4 +48,6 @@ LONG = Counts(
     reloads=10,
     repeats=50_000,
     garbage=10_000,
+    twins=1_000,
+    database_crashes=10,
 )
