@@ -1,6 +1,6 @@
 """Requests a second of `/track`, as shares of a bare Falcon application under the same gunicorn.
 
-    script/benchmark [--seconds 8] [--rounds 3] [--connections 32]
+    script/benchmark [--seconds 8] [--rounds 3] [--connections 32] [--postgresql URL]
 
 Every round runs every scenario in turn, so a machine whose speed drifts drifts for all of them; the
 table shows the medians. It talks to this machine alone and ends by itself.
@@ -37,6 +37,7 @@ class Scenario:
     mode: str = "new"
     neighbour: str | None = None
     bare: bool = False
+    store_url: str | None = None
     expects_2xx: bool = True
 
 
@@ -55,13 +56,19 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=8, help="load of each scenario")
     parser.add_argument("--rounds", type=int, default=3, help="the table shows the medians")
     parser.add_argument("--connections", type=int, default=32, help="kept alive all the time")
+    parser.add_argument(
+        "--postgresql", metavar="URL", help="measure a store in this database, too, as it is there"
+    )
     arguments = parser.parse_args()
     if wrk.is_missing():
         print("wrk is needed (Debian, Ubuntu: apt-get install wrk)", file=sys.stderr)
         return 2
-    results: dict[str, list[dict[str, Any]]] = {each.name: [] for each in SCENARIOS}
+    scenarios: tuple[Scenario, ...] = SCENARIOS
+    if arguments.postgresql:
+        scenarios += (Scenario(f"{DURABLE} on PostgreSQL", store_url=arguments.postgresql),)
+    results: dict[str, list[dict[str, Any]]] = {each.name: [] for each in scenarios}
     for number in range(1, arguments.rounds + 1):
-        for scenario in SCENARIOS:
+        for scenario in scenarios:
             print(f"round {number}: {scenario.name} …", file=sys.stderr, flush=True)
             results[scenario.name].append(
                 measure(scenario, arguments.seconds, arguments.connections)
@@ -87,16 +94,19 @@ def measure(scenario: Scenario, seconds: float, connections: int) -> dict[str, A
 @contextlib.contextmanager
 def service(scenario: Scenario, folder: Path, neighbour: str | None) -> Iterator[int]:
     """The port of a fresh service with an empty store, on the disk of the checkout."""
-    (folder / "segmentstream.toml").write_text(configuration(neighbour), "utf-8")
+    (folder / "segmentstream.toml").write_text(
+        configuration(neighbour, scenario.store_url), "utf-8"
+    )
     port = free_port()
     with running(BARE if scenario.bare else SERVICE, folder, port):
         yield port
 
 
-def configuration(neighbour: str | None) -> str:
+def configuration(neighbour: str | None, store_url: str | None) -> str:
     names = ["archive", "neighbour"] if neighbour else ["archive"]
     text = f"""
         [store]
+        url = {json.dumps(store_url or "sqlite:///segmentstream.db")}
         disk_floor_megabytes = 64
         [projects.shop]
         tokens = ["{DIGEST}"]

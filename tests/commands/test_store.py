@@ -67,10 +67,12 @@ class Breaking(SqliteStore):
 
 
 def test_goes_on_where_it_was_interrupted(full, run, capsys):
-    forever = {
-        f"{name}_seconds": 86400 for name in ("dedup_window", "retry_for", "dead_letters_for")
-    }
-    target = Breaking(SqliteFile(full / "other.db", floor_bytes=0), **forever)
+    target = Breaking(
+        SqliteFile(full / "other.db", floor_bytes=0),
+        dedup_window_seconds=86400,
+        retry_for_seconds=86400,
+        dead_letters_for_seconds=86400,
+    )
     with full.store() as source, closing(target), pytest.raises(StoreUnavailable):
         move(source, target, page_size=1)
     assert "2 records moved; the same command goes on with the rest." in capsys.readouterr().err

@@ -178,20 +178,29 @@ class TestConnections:
             assert store.accept(an_event(), {"crm": 0}).acceptance is Acceptance.NEW
             assert len(claim(store)) > 0
 
-    def test_a_child_makes_its_own_and_leaves_the_parents_alone(self, make):
+    @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # 3.12: it has threads
+    def test_a_child_makes_its_own_and_leaves_the_parents_alone(self, make, sql):
         store = make()
         store.accept(an_event("parent"), {})
+        done, go_on = os.pipe(), os.pipe()
         child = os.fork()
         if not child:
-            code = 1
             try:
                 store.accept(an_event("child"), {})
+                os.write(done[1], b"!")
+                os.read(go_on[0], 1)
                 store.close()
-                code = 0
             finally:
-                os._exit(code)
-        assert os.waitpid(child, 0)[1] == 0
+                os._exit(0)
+        assert os.read(done[0], 1) == b"!"
+        count = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'segment%'"
+        assert sql.execute(count).fetchone() == (2,)
         assert store.accept(an_event("child"), {}).acceptance is Acceptance.DUPLICATE
+        os.write(go_on[1], b"!")
+        os.waitpid(child, 0)
+        assert store.accept(an_event("child"), {}).acceptance is Acceptance.DUPLICATE
+        for end in (*done, *go_on):
+            os.close(end)
 
     def test_a_commit_is_durable_whatever_the_database_has_as_its_default(
         self, empty_database, sql
