@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.supply.distribution import Distribution, build, built
 from tests.optional import missing, require
+from tests.supply.distribution import Distribution, build, built
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
