@@ -23,6 +23,7 @@ from tests.system.load import Load
 from tests.system.outbox import wait_until
 from tests.system.receiver import Receiver
 from tests.system.service import Service, authorization
+from tests.system.test_clock import fake_the_clock, libraries
 
 require("psycopg")
 
@@ -156,6 +157,25 @@ def test_without_a_fault_nothing_comes_twice_though_all_share_the_backlog(
     drain(server)
     kept = [request for request in receiver.requests()[attempts:] if request["status"] == 204]
     assert len(kept) == len({request["key"] for request in kept}) == CLIENTS * 30
+    judge(backlog.history(), at_webhook(receiver)).require()
+
+
+@pytest.mark.skipif(not libraries, reason="needs libfaketime (the package faketime)")
+def test_a_machine_whose_clock_is_wrong_takes_nothing_that_another_is_sending(
+    instances: list[Service], server: Server, receiver: Receiver, tmp_path: Path
+) -> None:
+    receiver.answer = lambda _count: 503
+    right, wrong = instances
+    right.start()
+    with Load(right.port, tmp_path / "backlog", clients=CLIENTS, events=30) as backlog:
+        backlog.wait()
+    right.stop()
+    receiver.answer = lambda _count: 204
+    receiver.delay_seconds = 0.05
+    fake_the_clock(wrong, "+25h")
+    right.start_deliver()
+    wrong.start_deliver()
+    drain(server)
     judge(backlog.history(), at_webhook(receiver)).require()
 
 
