@@ -186,6 +186,7 @@ class TestConnections:
         child = os.fork()
         if not child:
             try:
+                os.close(go_on[1])  # so that the end of the parent is the end of the child
                 store.accept(an_event("child"), {})
                 os.write(done[1], b"!")
                 os.read(go_on[0], 1)
