@@ -136,6 +136,21 @@ class TestMachines:
                 assert not waiting.done()
             assert waiting.result().acceptance is Acceptance.DUPLICATE
 
+    def test_a_hit_id_whose_event_could_not_be_written_is_not_remembered(self, make, sql):
+        store = make()
+        store.open()
+        waiting = store.accept(an_event(), {"crm": 0})
+        store.settle([Settled(waiting.event_id, "crm")])
+        for table in ("event", "outbox"):
+            sql.execute(f"ALTER TABLE {table} ADD CONSTRAINT full_disk CHECK (false) NOT VALID")
+            with pytest.raises(StoreUnavailable):
+                store.accept(an_event("h-1"), {"crm": 0})
+            assert store.recall(an_event("h-1")) is None
+            sql.execute(f"ALTER TABLE {table} DROP CONSTRAINT full_disk")
+        assert store.stats()["crm"].waiting == 1  # what was settled meanwhile is not written yet
+        assert store.accept(an_event("h-1"), {"web": 0}).acceptance is Acceptance.NEW
+        assert list(store.stats()) == ["web"]
+
     def test_a_machine_that_stands_still_is_waited_for_five_seconds(self, make, sql):
         store = make()
         store.open()
