@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Generator, Iterator
-from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -66,10 +66,19 @@ def postgresql() -> Iterator[object]:
 
 
 @pytest.fixture
-def empty_database(postgresql: Any) -> str:
-    """The connection string of a database with no store in it."""
-    name = "empty_one"
-    postgresql.query(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-    postgresql.query(f"CREATE DATABASE {name}")
-    url: str = postgresql.url_of(name)
-    return url
+def empty_database(request: pytest.FixtureRequest) -> str:
+    """The connection string of a database with no store in it.
+
+    On the server of SEGMENTSTREAM_TEST_POSTGRESQL (a URL whose role may make databases), if that
+    is set, else on one of our own.
+    """
+    url = os.environ.get("SEGMENTSTREAM_TEST_POSTGRESQL")
+    if not url:
+        url = request.getfixturevalue("postgresql").url
+    import psycopg  # noqa: PLC0415 - needs the extra
+
+    name = "empty_" + os.environ.get("PYTEST_XDIST_WORKER", "one")
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    return urlsplit(url)._replace(path=f"/{name}").geturl()

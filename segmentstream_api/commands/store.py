@@ -19,6 +19,7 @@ from segmentstream_api.store.choice import store_for
 
 PAGE_SIZE = 200  # records in one transaction: 13 MB at most
 _EXIT_USED = 1
+_EXAMPLE = "segmentstream-api store move sqlite:///a.db '${STORE_URL}'"
 
 
 class Moved(NamedTuple):
@@ -34,8 +35,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "store",
         summary="Move what a store holds into another store.",
         description="A store is what store.url names: a SQLite file or a PostgreSQL database.",
-        example="segmentstream-api store move sqlite:///segmentstream.db"
-        " 'postgresql://segmentstream:${PGPASSWORD}@db.example.com/segmentstream'",
+        example=_EXAMPLE,
         usage=None,
     )
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
@@ -52,8 +52,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "FROM and TO are as store.url; paths are relative to the current folder, and ${NAME} takes"
         " a secret from the environment, so that no list of processes shows it.\n\n"
         "The exit code is 1 if another process has FROM open, and 2 if a store cannot be used.",
-        example="segmentstream-api store move sqlite:///segmentstream.db"
-        " 'postgresql://segmentstream:${PGPASSWORD}@db.example.com/segmentstream'",
+        example=_EXAMPLE,
         usage="%(prog)s [options] FROM TO",
         run=run_move,
     )

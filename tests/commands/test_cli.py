@@ -32,6 +32,8 @@ HELP = [
     ["dead-letters", "replay"],
     ["dead-letters", "drop"],
     ["deliver"],
+    ["store"],
+    ["store", "move"],
     ["destinations"],
 ]
 

@@ -164,6 +164,11 @@ class TestMachines:
         assert store.accept(event, {"crm": 0}).acceptance is Acceptance.NEW
 
 
+def name_of(sql):
+    """The database's."""
+    return sql.info.dbname
+
+
 def waits_for_a_lock(sql):
     return sql.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone()
 
@@ -221,13 +226,13 @@ class TestConnections:
     def test_a_commit_is_durable_whatever_the_database_has_as_its_default(
         self, empty_database, sql
     ):
-        sql.execute("ALTER DATABASE empty_one SET synchronous_commit = off")
+        sql.execute(f"ALTER DATABASE {name_of(sql)} SET synchronous_commit = off")
         connections = PostgresqlConnections(empty_database, "here", lambda _: None)
         with closing(connections), connections.transaction(for_requests=True) as connection:
             assert connection.execute("SHOW synchronous_commit").fetchone() == ("on",)
 
     def test_who_asks_for_more_than_the_servers_disk_gets_it(self, empty_database, sql):
-        sql.execute("ALTER DATABASE empty_one SET synchronous_commit = remote_apply")
+        sql.execute(f"ALTER DATABASE {name_of(sql)} SET synchronous_commit = remote_apply")
         connections = PostgresqlConnections(empty_database, "here", lambda _: None)
         with closing(connections), connections.transaction(for_requests=True) as connection:
             assert connection.execute("SHOW synchronous_commit").fetchone() == ("remote_apply",)
@@ -304,8 +309,49 @@ class TestAnotherDatabase:
         self.refused(store, "InsufficientPrivilege")
         sql.execute("DROP ROLE guest")
 
-    def test_shows_no_password_where_it_names_itself(self, make, empty_database, postgresql):
-        assert make().place == f"postgresql://127.0.0.1:{postgresql.port}/empty_one"
+    def test_that_was_made_before_may_be_used_by_a_role_that_can_make_nothing(
+        self, make, empty_database, sql
+    ):
+        make().open()
+        sql.execute("DROP ROLE IF EXISTS guest")
+        sql.execute("CREATE ROLE guest LOGIN PASSWORD 'guest'")
+        sql.execute("GRANT USAGE ON SCHEMA segmentstream TO guest")
+        for rights in ("SELECT, INSERT, UPDATE, DELETE ON ALL TABLES", "USAGE ON ALL SEQUENCES"):
+            sql.execute(f"GRANT {rights} IN SCHEMA segmentstream TO guest")
+        store = make(empty_database.replace(f"postgres:{PASSWORD}", "guest:guest"))
+        store.check()
+        store.accept(an_event(at=time.time()), {"crm": 0})
+        store.settle([Settled(row.event_id, "crm") for row in claim(store)])
+        store.flush()
+        store.mend_clock()
+        store.prune(["crm"], limit=10)
+        assert store.stats() == {}
+        sql.execute("DROP OWNED BY guest")
+        sql.execute("DROP ROLE guest")
+
+    def test_may_have_its_dedup_records_in_partitions(self, make, sql):
+        make().open()
+        sql.execute("ALTER TABLE seen RENAME TO one")
+        sql.execute("CREATE TABLE seen (LIKE one, PRIMARY KEY (key)) PARTITION BY HASH (key)")
+        sql.execute("DROP TABLE one")
+        for number in range(2):
+            sql.execute(
+                f"CREATE TABLE seen_{number} PARTITION OF seen"
+                f" FOR VALUES WITH (MODULUS 2, REMAINDER {number})"
+            )
+        store = make()
+        events = [(an_event(f"h-{number}", at=time.time()), {"crm": 0.0}) for number in range(20)]
+        for acceptance in (Acceptance.NEW, Acceptance.DUPLICATE):
+            receipts = store.accept_all(events)
+            assert {receipt.acceptance for receipt in receipts} == {acceptance}
+        assert all(store.recall(event) for event, _ in events)
+        sql.execute("UPDATE seen SET expires_s = 0")
+        store.settle([Settled(row.event_id, "crm") for row in claim(store)])
+        store.flush()
+        assert store.prune(["crm"], limit=100) == 20
+
+    def test_shows_no_password_where_it_names_itself(self, make, postgresql, sql):
+        assert make().place == f"postgresql://127.0.0.1:{postgresql.port}/{name_of(sql)}"
         assert PASSWORD not in make().describe()
 
     def test_while_it_cannot_be_reached_whoever_asks_is_told_at_once(self, make, empty_database):
