@@ -77,6 +77,12 @@ STORE_UNREADABLE = Entry("store.unreadable", ERROR, "the store cannot be read: {
 STORE_UNSETTLED = Entry(
     "store.unsettled", WARNING, "the last settlements were not written: {reason}"
 )
+STORE_REACHED = Entry("store.reached", WARNING, "the store is reached again")
+STORE_UNSAFE = Entry(
+    "store.unsafe",
+    WARNING,
+    "the store's server has fsync off: a crash of its machine loses what was acknowledged",
+)
 HOUSEKEEPING_WAITS = Entry("housekeeping.waits", WARNING, "housekeeping waits: {reason}", 1)
 HOUSEKEEPING_DEFECT = Entry(
     "housekeeping.defect", ERROR, "housekeeping met a defect: {exception}", 1

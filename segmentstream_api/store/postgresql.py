@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 
@@ -10,6 +9,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from segmentstream_api.errors import SegmentStreamError, StoreUnavailable
 from segmentstream_api.event import Event
+from segmentstream_api.logs.entries import CLOCK_SET_BACK, STORE_UNSAFE, STORE_UNSETTLED
 from segmentstream_api.store import postgresql_dead_letters, postgresql_outbox
 from segmentstream_api.store.base import (
     Carried,
@@ -44,8 +44,6 @@ from segmentstream_api.store.postgresql_restore import restore
 from segmentstream_api.store.seen import recall
 from segmentstream_api.store.stats import read_stats
 from segmentstream_api.store.unwritten import Unwritten
-
-log = logging.getLogger(__name__)
 
 _PATIENT_SECONDS = 60.0  # for whoever counts and reads all there is; no request waits for it
 _MADE_DUE_AT_ONCE = 5_000  # rows of a large backlog, well within the time of a transaction
@@ -94,7 +92,7 @@ class PostgresqlStore(Store):
             connection.execute("SELECT FROM store FOR UPDATE")  # a standby refuses that
             (fsync,) = connection.execute("SHOW fsync").fetchone() or ("on",)
         if fsync == "off":
-            log.warning("the store's server has fsync off: a crash of its machine loses events")
+            STORE_UNSAFE()
 
     def recall(self, event: Event) -> Receipt | None:
         with self._transaction() as connection:
@@ -150,7 +148,7 @@ class PostgresqlStore(Store):
                 connection, self._now_ms(), _MADE_DUE_AT_ONCE
             )
         if count:
-            log.warning("the clock was set back; deliveries made due now: %d", count)
+            CLOCK_SET_BACK(count=count)
 
     def dead_letters(self, wanted: DeadLetterFilter, limit: int) -> Sequence[DeadLetter]:
         with self._transaction(_PATIENT_SECONDS) as connection:
@@ -213,7 +211,7 @@ class PostgresqlStore(Store):
         try:
             self.flush()
         except SegmentStreamError as error:
-            log.warning("the last settlements were not written: %s", error)
+            STORE_UNSETTLED(reason=error)
         self._connections.close()
 
     def _commit(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import select
 import threading
 import time
@@ -14,11 +13,10 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from segmentstream_api.errors import SegmentStreamError, StoreUnavailable
+from segmentstream_api.logs.entries import STORE_REACHED
 from segmentstream_api.postgresql.faults import fault_of
 from segmentstream_api.store.postgresql_database import SCHEMA
 from segmentstream_api.store.postgresql_deadlines import Deadlines
-
-log = logging.getLogger(__name__)
 
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 
@@ -56,7 +54,7 @@ class Outage:
 
     def ended(self) -> None:
         if self._error is not None:
-            log.warning("the store is reached again")
+            STORE_REACHED()
             self._error = None
 
     def require_none(self) -> None:

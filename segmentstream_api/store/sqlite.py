@@ -37,7 +37,6 @@ from segmentstream_api.store.unwritten import Unwritten
 
 _PROBE_SECONDS = 1.0  # `writable` waits less for another program's lock than an event does
 
-
 class SqliteStore(Store):
     """See `Store`. `clock` is the wall clock, Unix seconds."""
 
