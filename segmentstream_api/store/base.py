@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import ClassVar, TypeAlias
 
-
 from segmentstream_api.event import Event
 
 
@@ -212,7 +211,6 @@ class Store(ABC):
 
     kind: ClassVar[str] = "custom"
     """One word for those who watch the service."""
-
 
     @property
     @abstractmethod

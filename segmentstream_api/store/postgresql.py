@@ -71,6 +71,8 @@ class PostgresqlStore(Store):
         self._connections = PostgresqlConnections(dsn, self._place, self._prepare)
         self._unwritten = Unwritten()
 
+    kind = "postgresql"
+
     @property
     def place(self) -> str:
         return self._place
@@ -93,6 +95,10 @@ class PostgresqlStore(Store):
             (fsync,) = connection.execute("SHOW fsync").fetchone() or ("on",)
         if fsync == "off":
             STORE_UNSAFE()
+
+    def writable(self) -> None:
+        with self._transaction() as connection:
+            connection.execute("SELECT FROM store FOR UPDATE SKIP LOCKED")  # a standby refuses it
 
     def recall(self, event: Event) -> Receipt | None:
         with self._transaction() as connection:

@@ -30,12 +30,12 @@ from segmentstream_api.store.export import count_export, export
 from segmentstream_api.store.seen import recall
 from segmentstream_api.store.sqlite_database import rewrite_schema_version
 from segmentstream_api.store.sqlite_file import WAIT_FOR_LOCK_SECONDS, SqliteFile
-
 from segmentstream_api.store.sqlite_restore import restore
 from segmentstream_api.store.stats import read_stats
 from segmentstream_api.store.unwritten import Unwritten
 
 _PROBE_SECONDS = 1.0  # `writable` waits less for another program's lock than an event does
+
 
 class SqliteStore(Store):
     """See `Store`. `clock` is the wall clock, Unix seconds."""
