@@ -251,9 +251,11 @@ def test_it_starts_without_its_server_and_takes_events_when_that_is_there(
         one.start()
         assert one.post(event("early")) == 503
         assert "the store cannot be reached: could not connect" in one.log.read_text()
+        assert one.request("GET", "/ready")[0] == 503
     finally:
         server.start()
     wait_until(lambda: one.post(event("early")) == 204, HEALED_AFTER_SECONDS)
+    wait_until(lambda: one.request("GET", "/ready")[0] == 200, HEALED_AFTER_SECONDS)
     assert PASSWORD not in one.log.read_text()
     assert one.stop() == 0
 
