@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import ssl
 import threading
 import time
 from collections.abc import Iterable
@@ -34,6 +35,7 @@ class Client(threading.Thread):
         pause_seconds: float,
         padding_bytes: int,
         token: str,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         super().__init__(daemon=True)
         self.defect: BaseException | None = None
@@ -48,6 +50,7 @@ class Client(threading.Thread):
         if not keep_alive:
             self._headers["Connection"] = "close"
         self._connection: http.client.HTTPConnection | None = None
+        self._tls = tls
 
     def run(self) -> None:
         try:
@@ -79,7 +82,7 @@ class Client(threading.Thread):
     def _attempt(self, hit_id: str) -> tuple[int | None, str | None]:
         body = json.dumps(event(hit_id, padding=self._padding)).encode()
         if self._connection is None:
-            self._connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
+            self._connection = self._new_connection()
         try:
             self._connection.request("POST", "/track", body, self._headers)
             response = self._connection.getresponse()
@@ -90,6 +93,11 @@ class Client(threading.Thread):
         if not self._keep_alive:
             self._hang_up()
         return response.status, None
+
+    def _new_connection(self) -> http.client.HTTPConnection:
+        if self._tls is None:
+            return http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
+        return http.client.HTTPSConnection("127.0.0.1", self._port, timeout=30, context=self._tls)
 
     def _hang_up(self) -> None:
         if self._connection is not None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from tests.system.checker import History
 from tests.system.client import Client
-from tests.system.service import TOKEN, Service
+from tests.system.service import TOKEN
 
 LONGEST_RUN_SECONDS = 240.0
 
@@ -35,6 +36,7 @@ class Load:
         pause_seconds: float = 0.0,
         padding_bytes: int = 0,
         token: str = TOKEN,
+        tls: ssl.SSLContext | None = None,
         hit_id: Callable[[int, int], str] | None = None,
     ) -> None:
         folder.mkdir()
@@ -56,6 +58,7 @@ class Load:
                 pause_seconds=pause_seconds,
                 padding_bytes=padding_bytes,
                 token=token,
+                tls=tls,
             )
             for client in range(clients)
         ]
@@ -86,16 +89,22 @@ class Load:
         return History.read(self.folder)
 
 
+class Listening(Protocol):
+    """The service, or what stands in front of it."""
+
+    port: int
+
+
 @contextmanager
 def under_load(
-    service: Service, folder: Path, *, clients: int = 6, **options: Any
+    server: Listening, folder: Path, *, clients: int = 6, **options: Any
 ) -> Iterator[list[Path]]:
     """The folders of two loads: half of the clients keep their connections, half do not."""
     kept, new = folder / "kept", folder / "new"
     half = clients // 2
     with (
-        Load(service.port, kept, clients=half, **options),
-        Load(service.port, new, clients=clients - half, keep_alive=False, **options),
+        Load(server.port, kept, clients=half, **options),
+        Load(server.port, new, clients=clients - half, keep_alive=False, **options),
     ):
         yield [kept, new]
 

@@ -13,6 +13,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -125,7 +126,7 @@ class Service:
         bind = f"127.0.0.1:{self.port}"
         return self._process("-m", "gunicorn", "-c", settings, "--bind", bind, *arguments)
 
-    def _process(self, *arguments: str) -> subprocess.Popen[bytes]:
+    def _process(self, *arguments: str, pass_fds: Sequence[int] = ()) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
             return subprocess.Popen(
                 [self.python, *arguments],
@@ -133,6 +134,7 @@ class Service:
                 env=self.environ,
                 stdout=log,
                 stderr=log,
+                pass_fds=pass_fds,
                 start_new_session=True,  # so that the whole group can be killed, and nobody else
             )
 
@@ -240,12 +242,14 @@ def kill(process: subprocess.Popen[bytes]) -> None:
         process.wait(10)
 
 
-def raw_exchange(port: int, request: bytes, *, close_after: bool = False) -> bytes:
+def raw_exchange(
+    port: int, request: bytes, *, close_after: bool = False, tls: ssl.SSLContext | None = None
+) -> bytes:
     """What the service answers to these very bytes; `close_after` ends the sending side."""
-    with socket.create_connection(("127.0.0.1", port), timeout=15) as connection:
+    with connected(port, tls) as connection:
         connection.sendall(request)
         if close_after:
-            connection.shutdown(socket.SHUT_WR)
+            socket.socket.shutdown(connection, socket.SHUT_WR)  # that of TLS would stop decrypting
         answer = b""
         try:
             while chunk := connection.recv(65536):
@@ -254,9 +258,15 @@ def raw_exchange(port: int, request: bytes, *, close_after: bool = False) -> byt
                 length = _content_length(head)
                 if separator and len(rest) >= length:
                     return head + separator + rest[:length]
-        except (ConnectionResetError, TimeoutError):
+        except (ConnectionResetError, TimeoutError, ssl.SSLEOFError):
             pass
         return answer
+
+
+def connected(port: int, tls: ssl.SSLContext | None = None) -> socket.socket:
+    """A connection to this machine; with `tls`, after the handshake."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=15)
+    return connection if tls is None else tls.wrap_socket(connection, server_hostname="127.0.0.1")
 
 
 def _content_length(head: bytes) -> int:
