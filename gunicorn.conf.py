@@ -32,11 +32,13 @@ def usable_cores() -> int:
 wsgi_app = "segmentstream_api.wsgi:application"
 
 # Address and port, `unix:/path`, or several of them with commas. Only this machine by default:
-# TLS, slow clients and the world are the business of the proxy in front.
+# TLS, slow clients and the world are the business of the proxy in front (deploy/nginx.conf).
+# Sockets that systemd hands over (deploy/segmentstream-api.socket) go over it.
 bind = os.environ.get("SEGMENTSTREAM_BIND") or "127.0.0.1:8000"
 
 # Connections that the kernel holds while all workers are busy (it caps this at somaxconn).
-# gunicorn's default: enough for the second or two that a reload may take.
+# gunicorn's default: enough for the second or two that a reload may take. systemd's sockets have
+# their own, `Backlog`.
 backlog = whole_number("SEGMENTSTREAM_BACKLOG", 2048)
 
 # Processes. One per core uses the machine; two at least, so that one still answers while the
@@ -64,22 +66,29 @@ http_parser = os.environ.get("SEGMENTSTREAM_HTTP_PARSER") or "auto"
 timeout = whole_number("SEGMENTSTREAM_TIMEOUT_SECONDS", 30)
 
 # Seconds that requests at work get at a stop or reload. Far more than the push budget, so that
-# every event taken is answered; a supervisor's own stop timeout must be longer.
+# every event taken is answered. A supervisor's own stop timeout must be longer, and so must the
+# proxy's patience, since requests wait in the socket meanwhile: 45 and 60 s in deploy/.
 graceful_timeout = whole_number("SEGMENTSTREAM_GRACEFUL_TIMEOUT_SECONDS", 30)
 
-# Seconds that an idle connection is kept. Longer than the 60 s after which nginx and the usual
-# load balancers drop theirs: whoever closes first must be the proxy, or it sends a POST into a
-# connection just closed, may not repeat it, and answers 502. At a stop gunicorn waits 2 s at most.
+# Seconds that an idle connection is kept. Longer than the 60 s after which deploy/nginx.conf and
+# the usual load balancers drop theirs: whoever closes first must be the proxy, or it sends a POST
+# into a connection just closed, may not repeat it, and answers 502. At a stop gunicorn waits 2 s
+# at most.
 keepalive = whole_number("SEGMENTSTREAM_KEEPALIVE_SECONDS", 75, least=0)
 
 # Bytes of the request line, number of headers, bytes of one header: gunicorn's defaults, stated
-# because the proxy in front must not allow more.
+# because the proxy in front should not allow more (large_client_header_buffers in nginx).
 limit_request_line = 4094
 limit_request_fields = 100
 limit_request_field_size = 8190
 
-# Peers, with commas, that may say `X-Forwarded-Proto`: a proxy on this machine. Never `*`.
+# Peers, with commas, that may say `X-Forwarded-Proto`: a proxy on this machine. Never `*`. Whoever
+# comes by a unix socket may always: who may open it is a matter of its permissions.
 forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS") or "127.0.0.1,::1"
+
+# What is taken from the permissions of a unix socket that gunicorn makes itself: everybody but its
+# user and group. gunicorn's own default takes nothing.
+umask = 0o007
 
 # A header with an underscore is dropped, so it cannot pass for the one with a hyphen.
 header_map = "drop"

@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
             f"{args.more[0]!r} is no option of gunicorn; --config FILE names a configuration"
         )
     os.environ["SEGMENTSTREAM_CONFIG"] = str(config_path(args).absolute())  # gunicorn may chdir
-    os.environ.setdefault("SEGMENTSTREAM_HELLO", "1")  # empty: a token has no place in a journal
+    os.environ["SEGMENTSTREAM_HELLO"] = "1"
     command = [sys.executable, "-m", "gunicorn", "-c", str(gunicorn_settings()), *args.more]
     os.execv(sys.executable, command)  # noqa: S606 - no shell is wanted
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.service import CHECKOUT, authorization, free_port, kill
+from tests.system.service import CHECKOUT, TOKEN, authorization, free_port, kill
 
 SITE = CHECKOUT / "deploy" / "nginx.conf"
 PROGRAM = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
@@ -60,10 +60,12 @@ http {{
 class Nginx:
     """In front of whatever listens at `upstream`, the path of a unix socket.
 
-    `changed` replaces more of the file, for tests of what its absence would do.
+    `changed` replaces more of the file; `site` is a copy of it that was put elsewhere.
     """
 
-    def __init__(self, folder: Path, changed: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, changed: Mapping[str, str] | None = None, *, site: Path = SITE
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.port = free_port()
@@ -72,11 +74,12 @@ class Nginx:
         self.upstream = Path(self._sockets.name) / "service.sock"
         self.access_log, self.error_log = folder / "access.log", folder / "error.log"
         self._changed = changed or {}
+        self._site = site
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Returns when it answers."""
-        self._write()
+        self.write()
         with (self.folder / "output").open("ab") as output:
             self.process = subprocess.Popen(
                 [*self._command(), "-g", "daemon off;"],
@@ -144,12 +147,19 @@ class Nginx:
             connection.close()
 
     def track(
-        self, body: bytes, *, token: str | None = "abc123", chunked: bool = False, **headers: str
+        self,
+        body: bytes,
+        headers: Mapping[str, str] | None = None,
+        *,
+        token: str = TOKEN,
+        chunked: bool = False,
     ) -> tuple[int, dict[str, str], bytes]:
         """`POST /track`."""
-        fields = {"Content-Type": "application/json", **headers}
-        if token is not None:
-            fields["Authorization"] = authorization(token)
+        fields = {
+            "Content-Type": "application/json",
+            "Authorization": authorization(token),
+            **(headers or {}),
+        }
         if chunked:
             fields["Transfer-Encoding"] = "chunked"
         return self.request("POST", "/track", body, fields, chunked=chunked)
@@ -158,14 +168,17 @@ class Nginx:
         assert PROGRAM is not None
         return [PROGRAM, "-p", str(self.folder), "-c", str(self.folder / "nginx.conf")]
 
-    def _write(self) -> None:
+    def write(self) -> None:
+        """Everything that it reads."""
         user = f"user {getpass.getuser()};" if os.geteuid() == 0 else ""
         main = _MAIN.format(user=user, folder=self.folder)
         (self.folder / "nginx.conf").write_text(main, "utf-8")
         make_certificate(self.folder / "certificate.pem", self.folder / "certificate.key")
-        site = SITE.read_text("utf-8")
+        site = self._site.read_text("utf-8")
         for line, replacement in {**self._replaced(), **self._changed}.items():
-            assert site.count(line) == 1, f"{line!r} stands {site.count(line)} times in {SITE}"
+            assert site.count(line) == 1, (
+                f"{line!r} stands {site.count(line)} times in {self._site}"
+            )
             site = site.replace(line, replacement)
         (self.folder / "site.conf").write_text(site, "utf-8")
 

@@ -6,7 +6,6 @@ unit names, with the paths of the test and the environment of the unit.
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import socket
@@ -86,7 +85,6 @@ def listener(place: str, backlog: int) -> socket.socket:
         return socket.create_server((host, int(port)), backlog=backlog)
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(place)
-    os.chmod(place, 0o660)
     listening.listen(backlog)
     return listening
 

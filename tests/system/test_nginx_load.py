@@ -103,8 +103,8 @@ def test_500_slow_sockets_keep_nobody_waiting(
             assert nginx.track(body)[0] == 204
             answered += 1
         assert answered > 10  # while they all were there
-        for given_up in (headers, stalled):  # trickled bodies may go on: they cost nobody anything
-            wait_until(lambda each=given_up: not any(map(is_open, each)), 60, what="nginx")
+        # Trickled bodies may go on: they cost nobody anything.
+        wait_until(lambda: not any(map(is_open, headers + stalled)), 60, what="nginx to hang up")
     assert set(History.read(*folders).outcomes()) == {204}
 
 

@@ -1,4 +1,4 @@
-"""The contract over a real socket, gunicorn reached directly and through nginx: no 5xx for anything."""
+"""The contract over a real socket, gunicorn reached directly and through nginx: never 5xx."""
 
 from __future__ import annotations
 

@@ -1,0 +1,123 @@
+"""The files of deploy/ agree with one another, with gunicorn.conf.py and with the contract."""
+
+from __future__ import annotations
+
+import json
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+from segmentstream_api.body import MAX_BODY_BYTES
+from segmentstream_api.schemas import load_schema
+
+ROOT = Path(__file__).parents[1]
+DEPLOY = ROOT / "deploy"
+NGINX = (DEPLOY / "nginx.conf").read_text("utf-8")
+SERVICE = (DEPLOY / "segmentstream-api.service").read_text("utf-8")
+DELIVER = (DEPLOY / "segmentstream-api-deliver.service").read_text("utf-8")
+SOCKET = (DEPLOY / "segmentstream-api.socket").read_text("utf-8")
+GUNICORN = runpy.run_path(str(ROOT / "gunicorn.conf.py"))
+NGINX_ALONE = {"too_many_failures", "no_answer"}  # codes that the service itself never gives
+
+
+def nginx(directive: str, context: str = NGINX) -> str:
+    """The value of a directive that stands once outside of all locations."""
+    (value,) = re.findall(rf"^ {{0,4}}{directive} ([^;]+);$", context, re.MULTILINE)
+    return str(value)
+
+
+def seconds(value: str) -> int:
+    assert value.endswith("s")
+    return int(value[:-1])
+
+
+def unit(key: str, text: str = SERVICE) -> str:
+    (value,) = re.findall(rf"^{key}=(.*)$", text, re.MULTILINE)
+    return str(value)
+
+
+def problems() -> list[dict]:
+    return [json.loads(text.replace("\\'", "'")) for text in re.findall(r"'(\{.*\})'", NGINX)]
+
+
+def test_nginx_hangs_up_idle_connections_before_gunicorn_does():
+    (upstream,) = re.findall(r"^upstream .*?^}", NGINX, re.MULTILINE | re.DOTALL)
+    assert seconds(nginx("keepalive_timeout", upstream)) + 10 <= GUNICORN["keepalive"]
+
+
+def test_nginx_waits_longer_than_a_restart_takes():
+    assert seconds(nginx("proxy_read_timeout")) > GUNICORN["graceful_timeout"] + 10
+    assert int(unit("TimeoutStopSec")) > GUNICORN["graceful_timeout"] + 5
+
+
+def test_nginx_lets_no_larger_bodies_lines_and_headers_through_than_the_service_takes():
+    assert nginx("client_max_body_size") == nginx("client_body_buffer_size") == "64k"
+    assert MAX_BODY_BYTES == 64 * 1024
+    count, _, size = nginx("large_client_header_buffers").partition(" ")
+    assert (int(count), size) == (4, "4k")
+    assert GUNICORN["limit_request_line"] + len("\r\n") >= 4 * 1024
+    assert GUNICORN["limit_request_field_size"] >= 4 * 1024
+
+
+def test_what_decides_about_lost_and_doubled_events_is_said_and_not_left_to_defaults():
+    assert nginx("proxy_request_buffering") == "on"
+    assert nginx("proxy_next_upstream") == "off"
+    assert NGINX.count("proxy_set_header X-Forwarded-For $remote_addr;") == 2
+    assert "$proxy_add_x_forwarded_for" not in NGINX
+
+
+def test_a_page_of_nginx_is_the_document_that_the_service_would_send():
+    known = {example["code"]: example for example in load_schema("problem.json")["examples"]}
+    found = {problem["code"] for problem in problems()}
+    assert found - known.keys() == NGINX_ALONE
+    for problem in problems():
+        assert known.get(problem["code"], problem) == problem
+
+
+@pytest.mark.parametrize("code", sorted(NGINX_ALONE))
+def test_the_contract_names_what_only_nginx_says(code):
+    assert f"`{code}`" in (ROOT / "docs" / "contract.md").read_text("utf-8")
+
+
+def test_nginx_and_systemd_mean_the_same_socket():
+    first, _second = re.findall(r"^ListenStream=(.*)$", SOCKET, re.MULTILINE)
+    assert f"server unix:{first};" in NGINX
+
+
+def test_a_worker_may_open_all_the_files_that_its_connections_need():
+    assert int(unit("LimitNOFILE")) > 2 * GUNICORN["worker_connections"]
+
+
+def test_both_services_run_as_the_same_user_in_the_same_folder_with_the_same_rights():
+    def hardening(text: str) -> list[str]:
+        start = text.index("ProtectSystem=")
+        return text[start : text.index("\n\n", start)].splitlines()
+
+    assert hardening(SERVICE) == hardening(DELIVER)
+    for key in ("User", "Group", "StateDirectory", "WorkingDirectory", "UMask", "EnvironmentFile"):
+        assert unit(key, SERVICE) == unit(key, DELIVER)
+
+
+def test_every_line_of_nginx_conf_is_explained():
+    """A comment stands above each directive, or above the first of a group of the same kind."""
+    plain = (
+        "server {",
+        "add_header Retry-After ",
+        "}",
+        "location",
+        "proxy_pass ",
+        "internal",
+        "return",
+        "'",
+    )
+    explained = False
+    for line in NGINX.splitlines():
+        text = line.strip()
+        if text.startswith("#"):
+            explained = True
+        elif not text:
+            explained = False
+        elif not text.startswith(plain):
+            assert explained, line
