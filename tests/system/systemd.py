@@ -11,7 +11,7 @@ import shlex
 import socket
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from tests.system.service import CHECKOUT, Service
@@ -53,8 +53,17 @@ class Activated(Service):
     `path` is the unix socket for nginx; the port is that of the second socket.
     """
 
-    def __init__(self, folder: Path, path: Path, *, installed: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        path: Path,
+        *,
+        installed: Path | None = None,
+        under: Sequence[str] = (),
+    ) -> None:
+        """`under` is a command that the unit's own is given to."""
         super().__init__(folder)
+        self._under = tuple(under)
         self._installed = installed or Path(sys.executable).parent
         for assignment in values("segmentstream-api.service", "Environment"):
             name, _, value = assignment.partition("=")
@@ -69,7 +78,7 @@ class Activated(Service):
 
     def _gunicorn(self, *arguments: str) -> subprocess.Popen[bytes]:
         paths = {INSTALLED: str(self._installed), STATE: str(self.folder)}
-        words = [*command("segmentstream-api.service", paths), *arguments]
+        words = [*self._under, *command("segmentstream-api.service", paths), *arguments]
         numbers = [each.fileno() for each in self._sockets]
         return self._process("-c", _ACTIVATE, ",".join(map(str, numbers)), *words, pass_fds=numbers)
 
