@@ -15,7 +15,7 @@ import ssl
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,7 @@ from tests.system.service import CHECKOUT, TOKEN, authorization, free_port, kill
 SITE = CHECKOUT / "deploy" / "nginx.conf"
 PROGRAM = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 OPENSSL = shutil.which("openssl")
+CHUNK_BYTES = 1000
 needs_nginx = pytest.mark.skipif(
     not (PROGRAM and OPENSSL), reason="needs nginx and openssl (the package nginx)"
 )
@@ -138,7 +139,7 @@ class Nginx:
             "127.0.0.1", self.port, timeout=30, context=self.tls
         )
         try:
-            content = iter([body]) if chunked and body is not None else body
+            content = pieces(body) if chunked and body is not None else body
             connection.request(method, path, content, dict(headers or {}), encode_chunked=chunked)
             response = connection.getresponse()
             fields = {name.lower(): value for name, value in response.getheaders()}
@@ -193,6 +194,10 @@ class Nginx:
             "/var/log/nginx/segmentstream-api.access.log": str(self.access_log),
             "/var/log/nginx/segmentstream-api.error.log": str(self.error_log),
         }
+
+
+def pieces(body: bytes) -> Iterator[bytes]:
+    return (body[start : start + CHUNK_BYTES] for start in range(0, len(body), CHUNK_BYTES))
 
 
 def make_certificate(certificate: Path, key: Path) -> None:
