@@ -130,7 +130,7 @@ def test_the_examples_with_jq_find_what_they_are_for(tmp_path, command, expected
     if "journalctl" not in command:
         text = "\n".join(map(json.dumps, lines))
     (tmp_path / "service.log").write_text(text)
-    command = command.replace("journalctl -u segmentstream -o cat", "cat service.log")
+    command = command.replace("journalctl -u segmentstream-api -o cat", "cat service.log")
     done = subprocess.run(
         ["bash", "-euc", command], cwd=tmp_path, capture_output=True, text=True, check=True
     )

@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
             f"{args.more[0]!r} is no option of gunicorn; --config FILE names a configuration"
         )
     os.environ["SEGMENTSTREAM_CONFIG"] = str(config_path(args).absolute())  # gunicorn may chdir
-    os.environ["SEGMENTSTREAM_HELLO"] = "1"
+    os.environ.setdefault("SEGMENTSTREAM_HELLO", "1")  # empty in the unit: a journal needs none
     command = [sys.executable, "-m", "gunicorn", "-c", str(gunicorn_settings()), *args.more]
     os.execv(sys.executable, command)  # noqa: S606 - no shell is wanted
 
