@@ -83,9 +83,9 @@ class Activated(Service):
         return self._process("-c", _ACTIVATE, ",".join(map(str, numbers)), *words, pass_fds=numbers)
 
     def kill_everything(self) -> None:
-        super().kill_everything()
         for each in self._sockets:
             each.close()
+        super().kill_everything()
 
 
 def listener(place: str, backlog: int) -> socket.socket:
