@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import json
+import re
 import shutil
 import ssl
 import subprocess
@@ -375,6 +376,29 @@ def test_no_log_shows_a_token_a_query_or_a_body(front: Front) -> None:
         assert authorization() not in text, log
     for line in nginx.access_log.read_text().splitlines():
         json.loads(line)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "headers"),
+    [
+        pytest.param("POST", "/track", EVENT, AUTHORIZED, id="accepted"),
+        pytest.param("POST", "/track", b"{", AUTHORIZED, id="refused"),
+        pytest.param("POST", "/track", EVENT, {}, id="no token"),
+        pytest.param("POST", "/track", padded(65_537), AUTHORIZED, id="too large"),
+        pytest.param("TRACE", "/track", None, AUTHORIZED, id="refused by nginx"),
+        pytest.param("GET", "/nowhere", None, {}, id="unknown to nginx"),
+    ],
+)
+def test_an_answer_has_the_name_of_its_request_in_the_log(
+    front: Front, method: str, path: str, body: bytes | None, headers: dict[str, str]
+) -> None:
+    _, fields, _ = front.nginx.request(method, path, body, headers)
+    request_id = fields["x-request-id"]
+    assert re.fullmatch(r"[0-9a-f]{32}", request_id)
+    log = front.nginx.access_log
+    wait_until(lambda: f'"request_id":"{request_id}"' in log.read_text())
+    if body == b"{":
+        assert f'"request_id": "{request_id}"' in front.service.log.read_text()
 
 
 def test_nginx_does_not_tell_its_version(front: Front) -> None:
