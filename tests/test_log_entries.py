@@ -84,13 +84,13 @@ def test_whoever_says_it_gives_what_its_sentence_needs_and_the_schema_knows(
 
 
 def test_nothing_of_ours_is_logged_in_another_way():
-    """But what librdkafka says, and what is about gunicorn's own logger."""
+    """But what librdkafka says, and what keeps libraries from saying too much."""
     others = {
         module
         for module, path in MODULES.items()
         if re.search(r"\bgetLogger\(|\bbasicConfig\(|\blogging\.\w+\(", path.read_text("utf-8"))
     }
-    allowed = {"destinations.kafka_client", "destinations.postgresql_client"}
+    allowed = {"destinations.kafka_client", "postgresql.quieten"}
     allowed |= {"destinations.urllib3_logs", "testing.conformance"}
     assert {each for each in others if not each.startswith("logs.")} <= allowed
 

@@ -7,7 +7,6 @@ alone: then the server gives up too, and nothing is left behind on a connection 
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import deque
@@ -24,6 +23,7 @@ from segmentstream_api.destinations.postgresql_outcomes import outcome_of
 from segmentstream_api.destinations.postgresql_row import Row, definition, insertion, row_of
 from segmentstream_api.errors import DestinationUnusable
 from segmentstream_api.postgresql.hang_up import hang_up
+from segmentstream_api.postgresql.quieten import quieten
 
 _LEAST_CONNECT_SECONDS = 2  # libpq's own
 _SERVER_SHARE = 0.9  # of the time: the server gives up before its connection is cut
@@ -35,8 +35,7 @@ class PostgreSQLClient:
     """Makes connections when they are needed and keeps them: as many as threads send at once."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
-        # It warns of what follows an error that it raises too: the outcome says it once.
-        logging.getLogger("psycopg").setLevel(logging.ERROR)
+        quieten()
         self._dsn: str = settings["dsn"]
         self._table: str = settings["table"]
         self._timeout_seconds = float(settings["timeout_seconds"])

@@ -7,7 +7,6 @@ nothing is prepared, so a pooler (PgBouncer in transaction mode) may stand in be
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import time
@@ -20,6 +19,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from segmentstream_api.errors import SegmentStreamError, StoreUnavailable, StoreUnusable
 from segmentstream_api.postgresql.faults import fault_of
 from segmentstream_api.postgresql.hang_up import hang_up
+from segmentstream_api.postgresql.quieten import quieten
 from segmentstream_api.store.postgresql_connection import Connection, Line, Outage
 from segmentstream_api.store.postgresql_deadlines import Deadlines
 
@@ -44,8 +44,7 @@ class PostgresqlConnections:
     """`prepare` is called with each new connection; it may refuse it by an exception of ours."""
 
     def __init__(self, dsn: str, place: str, prepare: Callable[[Connection], None]) -> None:
-        # It warns of what follows an error that it raises too: the log says it once.
-        logging.getLogger("psycopg").setLevel(logging.ERROR)
+        quieten()
         self._dsn = dsn
         self._place = place
         self._prepare = prepare

@@ -11,6 +11,7 @@ import hashlib
 import http.client
 import json
 import os
+import random
 import signal
 import socket
 import ssl
@@ -73,6 +74,7 @@ class Service:
         self.process: subprocess.Popen[bytes] | None = None
         self.log = folder / "service.log"
         self.store = folder / "segmentstream.db"
+        self._killed: set[int] = set()
         self._deliver_processes: list[subprocess.Popen[bytes]] = []
 
     def configure(
@@ -179,6 +181,16 @@ class Service:
         assert self.process is not None
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         return [int(pid) for pid in children.read_text().split()]
+
+    def kill_a_worker(self, timeout_seconds: float = 30.0) -> None:
+        """Kill -9 of a random one; waits for its successors if all were killed before."""
+        deadline = time.monotonic() + timeout_seconds
+        while not (alive := set(self.worker_pids()) - self._killed):
+            assert time.monotonic() < deadline, f"no worker: {self.log.read_text()[-3000:]}"
+            time.sleep(0.02)
+        killed = random.choice(sorted(alive))
+        os.kill(killed, signal.SIGKILL)
+        self._killed.add(killed)
 
     def signal(self, number: signal.Signals) -> None:
         """To the main process, as an operator sends it."""

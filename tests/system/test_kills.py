@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -42,7 +40,7 @@ def test_kill_9_of_workers_and_then_of_everything_loses_nothing_acknowledged(
     with under_load(service, tmp_path, clients=CLIENTS) as folders:
         for _ in range(counts.worker_kills):
             time.sleep(random.uniform(0.2, 0.6))
-            os.kill(random.choice(service.worker_pids()), signal.SIGKILL)
+            service.kill_a_worker()
         for _ in range(counts.group_kills):
             time.sleep(random.uniform(0.2, 0.6))
             service.kill_group()
@@ -52,7 +50,6 @@ def test_kill_9_of_workers_and_then_of_everything_loses_nothing_acknowledged(
 
     history = History.read(*folders)
     assert history.statuses() == {204}  # besides what broke off without an answer
-    assert service.log.read_text().count("was sent SIGKILL") == counts.worker_kills
     kills = counts.worker_kills + counts.group_kills * service.workers
     for arrivals in readers:
         judge(history, arrivals()).require(duplicates_at_most=kills * UNSETTLED_PER_KILL)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import random
-import signal
 import socket
 import ssl
 import threading
@@ -182,7 +180,7 @@ def test_a_killed_worker_costs_what_it_was_working_on_and_nothing_is_sent_twice_
     with under_load(nginx, tmp_path, clients=CLIENTS, tls=nginx.tls) as folders:
         for _ in range(counts.worker_kills):
             time.sleep(random.uniform(0.2, 0.6))
-            os.kill(random.choice(service.worker_pids()), signal.SIGKILL)
+            service.kill_a_worker()
         time.sleep(0.3)
     drain(service.store)
     history = History.read(*folders)
@@ -190,7 +188,6 @@ def test_a_killed_worker_costs_what_it_was_working_on_and_nothing_is_sent_twice_
     outcomes = history.outcomes()
     assert set(outcomes) <= {204, 502}
     assert outcomes[502] <= counts.worker_kills * CLIENTS
-    assert "was sent SIGKILL" in service.log.read_text()
     # What was being sent to the destination is sent again, with the same key.
     judge(history, at_webhook(receiver)).require(
         duplicates_at_most=counts.worker_kills * 2 * CLIENTS

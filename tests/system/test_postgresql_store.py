@@ -101,7 +101,7 @@ def test_kill_9_of_workers_of_both_instances_and_of_the_redelivery_loses_nothing
     with load_on(instances, tmp_path) as loads:
         for _ in range(counts.worker_kills):
             time.sleep(random.uniform(0.2, 0.6))
-            os.kill(random.choice(random.choice(instances).worker_pids()), signal.SIGKILL)
+            random.choice(instances).kill_a_worker()
         deliver.kill()
         deliver.wait(10)
         instances[1].start_deliver()
