@@ -49,5 +49,5 @@ LONG = Counts(
     repeats=50_000,
     garbage=10_000,
     twins=1_000,
-    database_crashes=10,
+    database_crashes=5,
 )
