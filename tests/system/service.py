@@ -7,6 +7,7 @@ log is searched for what it must never show.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import http.client
 import json
@@ -261,7 +262,10 @@ def raw_exchange(
     with connected(port, tls) as connection:
         connection.sendall(request)
         if close_after:
-            socket.socket.shutdown(connection, socket.SHUT_WR)  # that of TLS would stop decrypting
+            # Who has answered and hung up already is read all the same. That of TLS would stop
+            # decrypting.
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(connection, socket.SHUT_WR)
         answer = b""
         try:
             while chunk := connection.recv(65536):
