@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import math
 import subprocess
 import sys
 import tempfile
@@ -41,9 +42,9 @@ LONGEST_SECONDS = 3600.0
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--type", choices=("clickhouse", "webhook"), default="clickhouse")
-    parser.add_argument("--rate", type=int, default=300, help="events a second, about")
-    parser.add_argument("--minutes", type=float, default=60, help="how long it was down")
-    parser.add_argument("--seconds", type=float, default=20, help="load with the breaker open")
+    parser.add_argument("--rate", type=positive, default=300, help="events a second, about")
+    parser.add_argument("--minutes", type=positive, default=60, help="how long it was down")
+    parser.add_argument("--seconds", type=positive, default=20, help="load with the breaker open")
     parser.add_argument("--latency-ms", type=float, default=0, help="what the destination takes")
     parser.add_argument("--concurrency", type=int, help="of the destination, if not the usual")
     arguments = parser.parse_args()
@@ -53,6 +54,15 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="benchmark-", dir=CHECKOUT) as name:
         measure(Path(name), arguments)
     return 0
+
+
+def positive(text: str) -> float:
+    """A number above 0. Raises ArgumentTypeError with what is allowed."""
+    with contextlib.suppress(ValueError):
+        number = float(text)
+        if 0 < number < math.inf:
+            return number
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
 
 
 def measure(folder: Path, arguments: argparse.Namespace) -> None:
