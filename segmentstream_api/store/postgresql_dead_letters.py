@@ -44,13 +44,15 @@ DELETE FROM dead_letter WHERE died_ms <= %(died_before_ms)s AND event_id = ANY(A
 RETURNING event_id
 """
 # Ids ascend with time, nearly: only the first rows can be too old, so the others are not read.
+# Their events come in after the limit: before it, and until the queue has been analysed,
+# PostgreSQL would look up those of all rows.
 _OLDEST = """
 SELECT event_id, destination FROM (
-    SELECT event_id, destination, received_ms FROM outbox JOIN event ON event.id = event_id
+    SELECT event_id, destination FROM outbox
     WHERE destination = ANY(%(destinations)s)
         AND NOT (held AND due_ms > %(now_ms)s) AND reason IS DISTINCT FROM %(replayed)s
     ORDER BY event_id LIMIT %(limit)s
-) AS oldest WHERE received_ms <= %(accepted_before_ms)s
+) AS oldest JOIN event ON event.id = event_id WHERE received_ms <= %(accepted_before_ms)s
 """
 _GIVE_UP = """
 WITH free AS (
