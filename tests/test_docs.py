@@ -10,7 +10,10 @@ from jsonschema import Draft202012Validator
 from segmentstream_api.destinations.registry import OWN
 from tests.settings_tables import PAGES, filled
 
-INDEX = PAGES.parent / "destinations.md"
+ROOT = Path(__file__).parents[1]
+DOCS = PAGES.parent
+INDEX = DOCS / "destinations.md"
+DECISIONS = (DOCS / "decisions.md").read_text("utf-8").split("\n### ")[1:]
 COMMON = {"type", "events", "exclude_events", "rename", "concurrency"}
 
 
@@ -35,7 +38,7 @@ def test_a_page_explains_the_settings_of_its_type(type_name):
 
 @pytest.mark.parametrize("type_name", OWN)
 def test_the_table_of_settings_is_as_the_schema_says(type_name):
-    assert page(type_name) == filled(page(type_name)), "script/docs renews it"
+    assert page(type_name) == filled(page(type_name)), "run script/docs"
 
 
 @pytest.mark.parametrize("type_name", OWN)
@@ -48,19 +51,32 @@ def test_the_example_of_a_page_passes_the_schema(type_name):
     Draft202012Validator(OWN[type_name].settings_schema).validate(own)
 
 
-@pytest.mark.parametrize("path", [INDEX, *sorted(PAGES.glob("*.md"))], ids=lambda path: path.stem)
-def test_every_link_within_the_documentation_leads_somewhere(path: Path):
-    for target in re.findall(r"\]\(([^)]+)\)", path.read_text("utf-8")):
-        if "://" in target:
-            continue
-        file, _, heading = target.partition("#")
-        text = (path.parent / file if file else path).read_text("utf-8")
-        headings = [
-            re.sub(r"[^\w -]", "", line.lstrip("# ").lower()).replace(" ", "-")
-            for line in text.splitlines()
-            if line.startswith("#")
-        ]
-        assert not heading or heading in headings, target
+@pytest.mark.parametrize("entry", DECISIONS, ids=lambda entry: entry.partition("\n")[0])
+def test_a_decision_has_a_date_and_a_reason(entry: str):
+    assert re.match(r".+\n\n\d{4}-\d\d-\d\d\n\n- \*\*Decision:\*\* ", entry)
+    assert "\n- **Because:** " in entry
+
+
+def test_the_index_of_decisions_names_every_heading_in_order():
+    text = (DOCS / "decisions.md").read_text("utf-8")
+    index = re.findall(r"^ *- \[(.+)\]\(#\S+\)$", text.partition("<!-- end -->")[0], re.MULTILINE)
+    assert index == re.findall(r"^###? (.+)$", text, re.MULTILINE)
+
+
+def test_the_table_of_contents_names_every_page():
+    linked = set(re.findall(r"\]\(([^)#]+\.md)\)", (DOCS / "README.md").read_text("utf-8")))
+    pages = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
+    assert pages - linked == {"README.md"}
+
+
+def test_contributing_names_only_paths_that_exist():
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    paths = {name for name in re.findall(r"`([\w./-]+)`", text) if "/" in name or "." in name}
+    folders = re.findall(r"^  (\w+/)  ", text, re.MULTILINE)
+    assert len(paths) > 20
+    missing = [path for path in paths if not (ROOT / path).exists()]
+    missing += [name for name in folders if not (ROOT / "segmentstream_api" / name).is_dir()]
+    assert missing == []
 
 
 def test_a_table_is_made_between_its_marks_alone():
