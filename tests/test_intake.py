@@ -15,6 +15,7 @@ from tests.fakes import (
     A_DAY,
     Clock,
     Everything,
+    FakeBatchDestination,
     FakeDestination,
     FakeLocalDestination,
     Gate,
@@ -323,3 +324,64 @@ def test_a_duplicate_of_what_another_worker_took_goes_to_nobody_and_takes_no_pla
     assert other.take(an_event("h-1", context={"ip": "1"})) is Acceptance.CONFLICT
     assert other.crm.keys == other.archive.keys == []
     assert other.free_places() == 2
+
+
+class TestTheEventsOfOneRequest:
+    def test_they_share_one_transaction_and_each_gets_its_own_result(self, service):
+        service.take(an_event("old"))
+        before = commits()
+        events = [an_event("a"), an_event("old", context={"ip": "1"}), an_event("a"), an_event("b")]
+        assert service.intake.take_all(events) == [
+            Acceptance.NEW,
+            Acceptance.CONFLICT,
+            Acceptance.DUPLICATE,
+            Acceptance.NEW,
+        ]
+        assert [new - old for new, old in zip(commits(), before, strict=True)] == [1, 1, 3]
+
+    def test_a_local_destination_writes_them_together_and_in_their_order(self, service):
+        events = [an_event(f"h-{number}") for number in range(5)]
+        service.intake.take_all(events)
+        assert service.archive.batches == [[event.key.hex() for event in events]]
+
+    def test_what_has_no_place_is_due_at_once_and_sent_once(self, service):
+        events = [an_event(f"h-{number}") for number in range(5)]
+        service.intake.take_all(events)  # two places, each for one event
+        assert sorted(service.crm.keys) == sorted(event.key.hex() for event in events[:2])
+        assert service.woken == ["crm"]
+        assert [row.key for row in service.due("crm")] == [event.key for event in events[2:]]
+        assert service.free_places() == 2
+
+    def test_a_destination_that_takes_batches_gets_them_full(self, service):
+        crm = FakeBatchDestination("crm")
+        lane = a_lane(crm, service.store, service.clock, most_pushes=2)
+        intake = Intake(
+            service.store, Everything([lane]), push_budget_seconds=20.0, wake=service.woken.append
+        )
+        intake.take_all([an_event(f"h-{number}") for number in range(120)])
+        assert sorted(map(len, crm.batches)) == [50, 50]
+        assert service.waiting() == {"crm": 20}
+        lane.close()
+
+    def test_a_place_whose_events_are_all_duplicates_is_given_back(self, start):
+        worker, other = start(), start()
+        events = [an_event("a"), an_event("b")]
+        worker.intake.take_all(events)
+        assert other.intake.take_all(events) == [Acceptance.DUPLICATE] * 2
+        assert other.free_places() == 2
+
+    def test_none_is_kept_when_the_store_is_unavailable(self, service, tmp_path):
+        connection = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+        connection.execute("BEGIN IMMEDIATE")
+        events = [an_event("a"), an_event("b")]
+        with pytest.raises(StoreUnavailable):
+            service.intake.take_all(events)
+        connection.close()
+        assert service.crm.keys == service.archive.keys == []
+        assert service.free_places() == 2
+        assert service.intake.take_all(events) == [Acceptance.NEW] * 2
+
+    def test_nothing_is_a_request_like_any_other(self, service):
+        before = commits()
+        assert service.intake.take_all([]) == []
+        assert commits() == before

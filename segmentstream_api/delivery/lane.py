@@ -93,11 +93,11 @@ class Lane:
             self._places.release()
 
     def push(self, rows: Sequence[OutboxRow], deadline: float) -> Ticket[Sequence[OutboxRow], None]:
-        """Sends the rows, each with a reserved place; wait for the ticket to have them sent.
+        """Sends the rows, which have one reserved place; wait for the ticket to have them sent.
 
         A local destination is served in this thread, with all the rows that its callers have by
-        then, unless others hold it up until `deadline` (monotonic seconds). Any other takes one
-        row at a time here, and makes its batches of what queues.
+        then, unless others hold it up until `deadline` (monotonic seconds). Any other makes
+        its batches of what queues.
         """
         if not self.destination.local:
             ticket = self._pushes.join(rows)
@@ -156,7 +156,7 @@ class Lane:
             DELIVERY_DEFECT(error, destination=self.name)
         finally:
             self._sending_since = None
-            for _ in rows:
+            for _ in pushes:
                 self.cancel()
         return [None] * len(pushes)
 
