@@ -127,6 +127,29 @@ class TestAGoodFile:
         assert (settings.store.dsn, settings.store.dedup_window_seconds) == (url, 7200)
         assert CANARY not in repr(settings)
 
+    def test_gives_each_project_what_browsers_and_sdks_may_do(self, load):
+        (project,) = load(
+            f"""
+            {PROJECT}
+            browser_tokens = ["{OTHER_DIGEST}"]
+            segment_names = "keep"
+            [projects.shop.browser]
+            project_id = "p-1"
+            origins = ["https://shop.example.com", "http://localhost:8080", "http://[::1]:1", "null"]
+            """
+        ).projects
+        assert project.browser_tokens == (OTHER_DIGEST,)
+        assert project.segment_names == "keep"
+        assert project.browser.project_id == "p-1"
+        assert project.browser.origins[0] == "https://shop.example.com"
+        assert len(project.browser.origins) == 4
+
+    def test_opens_nothing_to_browsers_unless_told(self, load):
+        (project,) = load(PROJECT).projects
+        assert (project.browser_tokens, project.browser.origins) == ((), ())
+        assert project.browser.project_id is None
+        assert project.segment_names == "translate"
+
     def test_gives_each_project_its_tokens_and_destinations_in_order_and_once(self, load):
         settings = load(
             f"""
@@ -278,6 +301,29 @@ CASES = {
     "a token of two projects": (
         f'{PROJECT}[projects.blog]\ntokens = ["{OTHER_DIGEST}", "{DIGEST}"]',
         {"projects.blog.tokens.1": "is a token of project 'shop' too; a token decides the project"},
+    ),
+    "a browser token of another project": (
+        f'{PROJECT}[projects.blog]\ntokens = ["{OTHER_DIGEST}"]\nbrowser_tokens = ["{DIGEST}"]',
+        {"projects.blog.browser_tokens.0": "is a token of project 'shop' too"},
+    ),
+    "a token that is secret and public": (
+        f'{PROJECT}browser_tokens = ["{DIGEST}"]',
+        {"projects.shop.browser_tokens.0": "is in tokens too, which are secret"},
+    ),
+    "a browser token in clear": (
+        f'{PROJECT}browser_tokens = ["abc123"]',
+        {"projects.shop.browser_tokens.0": "must be 'sha256:' and the 64 hex digits"},
+    ),
+    "no origin": (
+        f'{PROJECT}[projects.shop.browser]\norigins = ["https://shop.example.com/", "*"]',
+        {
+            "projects.shop.browser.origins.0": "must be an origin in lower case without a path",
+            "projects.shop.browser.origins.1": "must be an origin in lower case without a path",
+        },
+    ),
+    "other names for Segment's events": (
+        f'{PROJECT}segment_names = "drop"',
+        {"projects.shop.segment_names": 'must be one of "translate", "keep"'},
     ),
     "a destination that is not there": (
         f'{PROJECT}destinations = ["a", "b"]\n[destinations.a]\ntype = "fake"\nkey = "kkkk"',

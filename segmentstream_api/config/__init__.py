@@ -6,6 +6,7 @@
 from segmentstream_api.config.load import load_settings
 from segmentstream_api.config.settings import (
     DEFAULT_PATH,
+    BrowserSettings,
     DeliverySettings,
     DestinationSettings,
     EventSelection,
@@ -17,6 +18,7 @@ from segmentstream_api.config.store import store_at
 
 __all__ = [
     "DEFAULT_PATH",
+    "BrowserSettings",
     "DeliverySettings",
     "DestinationSettings",
     "EventSelection",

@@ -10,6 +10,7 @@ from segmentstream_api.config.destinations import check_destination
 from segmentstream_api.config.places import tables, violations
 from segmentstream_api.config.projects import cross_references, project_event_types
 from segmentstream_api.config.settings import (
+    BrowserSettings,
     DeliverySettings,
     DestinationSettings,
     Project,
@@ -87,6 +88,12 @@ def _settings(
                     on_unknown=project.get("unknown_events", "allow"),
                     own=own[name],
                 ),
+                browser_tokens=tuple(dict.fromkeys(project.get("browser_tokens", ()))),
+                browser=BrowserSettings(
+                    project_id=project.get("browser", {}).get("project_id"),
+                    origins=tuple(dict.fromkeys(project.get("browser", {}).get("origins", ()))),
+                ),
+                segment_names=project.get("segment_names", "translate"),
             )
             for name, project in document["projects"].items()
         ),

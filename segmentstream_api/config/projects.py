@@ -14,7 +14,7 @@ from segmentstream_api.event_types.files import EventType, own_types
 
 def cross_references(document: Mapping[str, Any]) -> Iterator[Problem]:
     known = [name for name, _ in tables(document, "destinations")]
-    owners: dict[str, str] = {}
+    owners: dict[str, tuple[str, str]] = {}
     for name, project in tables(document, "projects"):
         for index, destination in strings(project, "destinations"):
             if destination not in known:
@@ -22,13 +22,15 @@ def cross_references(document: Mapping[str, Any]) -> Iterator[Problem]:
                     dotted(("projects", name, "destinations", str(index))),
                     f"is no destination; known: {', '.join(known) or 'none'}",
                 )
-        for index, token in strings(project, "tokens"):
-            owner = owners.setdefault(token, name)
-            if owner != name:
-                yield Problem(
-                    dotted(("projects", name, "tokens", str(index))),
-                    f"is a token of project {owner!r} too; a token decides the project",
-                )
+        for kind in ("tokens", "browser_tokens"):
+            for index, token in strings(project, kind):
+                place = dotted(("projects", name, kind, str(index)))
+                owner, owners_kind = owners.setdefault(token, (name, kind))
+                if owner != name:
+                    fault = f"is a token of project {owner!r} too; a token decides the project"
+                    yield Problem(place, fault)
+                elif owners_kind != kind:
+                    yield Problem(place, "is in tokens too, which are secret")
 
 
 def project_event_types(

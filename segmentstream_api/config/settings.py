@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from segmentstream_api.destinations.base import Destination
 from segmentstream_api.event_types.rules import EventTypeSettings
@@ -35,12 +35,25 @@ class DeliverySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class BrowserSettings:
+    """What web pages may send to a project. `project_id` is for SegmentStream's own SDK."""
+
+    project_id: str | None = None
+    origins: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
     name: str
     tokens: tuple[str, ...] = field(repr=False)
     """Digests: `sha256:` and 64 hex digits."""
     destinations: tuple[str, ...]
     event_types: EventTypeSettings = field(default_factory=EventTypeSettings)
+    browser_tokens: tuple[str, ...] = field(default=(), repr=False)
+    """Digests of tokens that are public by nature: they open what browsers send to, only."""
+    browser: BrowserSettings = field(default_factory=BrowserSettings)
+    segment_names: Literal["translate", "keep"] = "translate"
+    """Whether e-commerce events of Segment's SDKs get SegmentStream's names and fields."""
 
 
 @dataclass(frozen=True, slots=True)
