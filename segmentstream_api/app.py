@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import falcon
@@ -12,15 +13,21 @@ from segmentstream_api.config import Settings
 from segmentstream_api.delivery.deliveries import Deliveries
 from segmentstream_api.event_types.rules import EventTypes
 from segmentstream_api.exposition import Exposition
+from segmentstream_api.http.cors import CrossOrigin
+from segmentstream_api.http.rate_limit import RateLimits
+from segmentstream_api.http.source import Gate, source_routes
 from segmentstream_api.intake import Intake
 from segmentstream_api.monitoring import Health, Metrics, Ready, Version
 from segmentstream_api.problems import add_handlers
 from segmentstream_api.readiness import Readiness
+from segmentstream_api.reception import Reception
 from segmentstream_api.reference import reference_files
 from segmentstream_api.request_id import RequestIds
-from segmentstream_api.resources import AllowedMethods, Track
+from segmentstream_api.resources import AllowedMethods
 from segmentstream_api.routing import Routing
 from segmentstream_api.schemas import Contract, schema_folder
+from segmentstream_api.sources.base import Source
+from segmentstream_api.sources.registry import load_sources
 from segmentstream_api.store.base import Store
 from segmentstream_api.store.choice import create_store
 
@@ -34,10 +41,15 @@ class Application(falcon.App[Any, Any]):
         add_handlers(self)
 
 
-def create_app(settings: Settings, store: Store | None = None) -> Application:
+def create_app(
+    settings: Settings,
+    store: Store | None = None,
+    sources: Iterable[type[Source]] | None = None,
+) -> Application:
     """The service for these settings. Opens nothing and starts no thread.
 
-    `store` is the configured one unless given.
+    `store` is the configured one unless given, `sources` are all that are installed. Raises
+    ConfigError for an installed source that cannot be used.
     """
     store = store or create_store(settings)
     deliveries = Deliveries(settings, store)
@@ -48,16 +60,18 @@ def create_app(settings: Settings, store: Store | None = None) -> Application:
         wake=deliveries.wake,
     )
     event_types = {each.name: EventTypes(each.event_types) for each in settings.projects}
-    track = Track(
-        Authenticator(settings.projects), Contract.load("track.json"), event_types, intake
-    )
+    reception = Reception(Contract.load("track.json"), event_types, intake)
+    gate = Gate(Authenticator(settings.projects), CrossOrigin(settings.projects), RateLimits())
     readiness = Readiness(store)
     exposition = Exposition(
         store, list(deliveries.lanes), readiness, folder=metrics_folder.current()
     )
 
     application = Application(deliveries)
-    application.add_route(metrics.TRACK, track)
+    for source in load_sources().values() if sources is None else sources:
+        metrics.source(source.label, [*source.paths, *source.discarded, *source.documents])
+        for path, resource in source_routes(source(), gate, reception):
+            application.add_route(path, resource)
     application.add_route("/metrics", Metrics(exposition))
     application.add_route("/health", Health())
     application.add_route("/ready", Ready(readiness))

@@ -1,47 +1,74 @@
-"""Authorization header → project. Called by the resources before anything else is looked at."""
+"""Keys → projects. Called by the resources before anything else is looked at."""
 
 from __future__ import annotations
 
-import binascii
 import hashlib
-from base64 import b64decode
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
+from typing import NamedTuple
 
 from segmentstream_api.config import Project
 from segmentstream_api.errors import Unauthorized
+from segmentstream_api.sources.base import Key, basic_user_name
 
 
 def token_digest(token: str | bytes) -> str:
     """How a token stands in the configuration: `sha256:` and 64 lower-case hex digits."""
-    raw = token.encode() if isinstance(token, str) else token
+    raw = token.encode("utf-8", "surrogateescape") if isinstance(token, str) else token
     return f"sha256:{hashlib.sha256(raw).hexdigest()}"
+
+
+class Access(NamedTuple):
+    """`browser` says that the key is public, so that anybody may hold it."""
+
+    project: Project
+    browser: bool
 
 
 class Authenticator:
     """Knows every project's tokens by their digests; several are valid at once (rotation)."""
 
     def __init__(self, projects: Iterable[Project]) -> None:
-        self._projects: Mapping[str, Project] = MappingProxyType(
-            {digest: project for project in projects for digest in project.tokens}
+        projects = tuple(projects)
+        self._secret: Mapping[str, Access] = MappingProxyType(
+            {digest: Access(each, browser=False) for each in projects for digest in each.tokens}
+        )
+        self._public: Mapping[str, Access] = MappingProxyType(
+            {
+                digest: Access(each, browser=True)
+                for each in projects
+                for digest in each.browser_tokens
+            }
+        )
+        self._project_ids: Mapping[str, Access] = MappingProxyType(
+            {
+                each.browser.project_id: Access(each, browser=True)
+                for each in projects
+                if each.browser.project_id is not None
+            }
         )
 
     def project(self, authorization: str | None) -> Project:
-        """The project whose token is the Basic user name; the password is ignored.
+        """The project whose secret token is the Basic user name; the password is ignored.
+
+        Raises Unauthorized, the same for every cause.
+        """
+        name = basic_user_name(authorization)
+        if name is None:
+            raise Unauthorized
+        return self.access(Key(name), public=False).project
+
+    def access(self, key: Key, *, public: bool) -> Access:
+        """What the key opens; keys that are public count only if `public`.
 
         Raises Unauthorized, the same for every cause. Looking up a digest takes no secret
         through a comparison whose time tells how much of it was right.
-        Source: RFC 7617 §2 (scheme in any case, user-id ends at the first colon).
         """
-        scheme, _, credentials = (authorization or "").partition(" ")
-        if scheme.lower() != "basic":
+        if key.kind == "project_id":
+            found = self._project_ids.get(key.text) if public else None
+        else:
+            digest = token_digest(key.text)
+            found = self._secret.get(digest) or (self._public.get(digest) if public else None)
+        if found is None:
             raise Unauthorized
-        try:
-            decoded = b64decode(credentials.strip(" "), validate=True)
-        except (binascii.Error, ValueError):
-            raise Unauthorized from None
-        token, colon, _password = decoded.partition(b":")
-        project = self._projects.get(token_digest(token)) if colon else None
-        if project is None:
-            raise Unauthorized
-        return project
+        return found

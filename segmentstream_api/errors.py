@@ -63,6 +63,27 @@ class Unauthorized(Refused):
         )
 
 
+class ForbiddenOrigin(Refused):
+    """A web page that the project does not list."""
+
+    status = 403
+    code = "origin"
+    title = "This web page's origin may not send"
+
+    def __init__(self) -> None:
+        super().__init__("The project does not list the origin that the header Origin names.")
+
+
+class TooManyRequests(Refused):
+    status = 429
+    code = "too_many_requests"
+    title = "Too many requests"
+
+    def __init__(self, detail: str, retry_after_seconds: int) -> None:
+        super().__init__(detail)
+        self.retry_after_seconds = retry_after_seconds
+
+
 class WrongContentType(Refused):
     code = "content_type"
     title = "The Content-Type is not application/json"
@@ -79,8 +100,14 @@ class WrongLength(Refused):
 
 
 class TooLarge(Refused):
+    """`status` is 400, unless the source's clients know 413."""
+
     code = "too_large"
     title = "The body is too large"
+
+    def __init__(self, detail: str, status: int = 400) -> None:
+        super().__init__(detail)
+        self.status = status
 
 
 class InvalidJson(Refused):

@@ -6,6 +6,7 @@ which nobody counts: they are looked up while the page is made.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from prometheus_client import Counter, Histogram
@@ -20,6 +21,11 @@ REQUESTS = Counter(
     "segmentstream_requests",
     "Answers: all of those at /track, and the problems at any other path; by status and code",
     ["path", "status", "code"],
+)
+REFUSED_MESSAGES = Counter(
+    "segmentstream_refused_messages",
+    "Messages of batches that were refused, by path and code; the batch may have been answered 200",
+    ["path", "code"],
 )
 EVENTS = Counter(
     "segmentstream_events", "Events acknowledged with 204, by how they were taken", ["acceptance"]
@@ -95,6 +101,7 @@ BUILD_INFO = Reading(
 
 COUNTED = (
     REQUESTS,
+    REFUSED_MESSAGES,
     EVENTS,
     UNKNOWN_INTEGRATIONS,
     VIOLATIONS,
@@ -136,17 +143,28 @@ _requests = {
     (TRACK, status, code): REQUESTS.labels(TRACK, status, code) for status, code in ANSWERS
 }
 _events = {acceptance: EVENTS.labels(acceptance) for acceptance in ACCEPTANCES}
+_labels: dict[str | None, str] = {TRACK: TRACK}
 _deliveries: dict[tuple[str, str], Counter] = {}
 _delivery_seconds: dict[str, Histogram] = {}
 
 
 def request(status: int, code: str = _NO_CODE, path: str | None = TRACK) -> None:
     """One request was answered. `path` is that of the route, not the client's word."""
-    known = TRACK if path == TRACK else ELSEWHERE
+    known = _labels.get(path, ELSEWHERE)
     child = _requests.get((known, status, code))
     if child is None:
         child = _requests[known, status, code] = REQUESTS.labels(known, status, code)
     child.inc()
+
+
+def source(label: str, paths: Iterable[str]) -> None:
+    """There is such a source: requests to its paths are counted under the label."""
+    _labels.update(dict.fromkeys(paths, label))
+
+
+def refused_message(label: str, code: str) -> None:
+    """One message of a batch was refused."""
+    REFUSED_MESSAGES.labels(label, code).inc()
 
 
 def event(acceptance: str) -> None:

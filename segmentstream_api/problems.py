@@ -13,9 +13,11 @@ from segmentstream_api.errors import (
     Refused,
     StoreUnavailable,
     StoreUnusable,
+    TooManyRequests,
     Unauthorized,
 )
 from segmentstream_api.logs.entries import REQUEST_DEFECT, REQUEST_REJECTED, STORE_UNAVAILABLE
+from segmentstream_api.sources.base import Source
 
 MEDIA_TYPE = "application/problem+json"
 _MOST_POINTERS = 5  # in a line of the log; the answer names them all
@@ -43,11 +45,14 @@ def _refused(req: falcon.Request, resp: falcon.Response, error: Refused, _params
             for violation in error.violations
         ]
         pointers = list(error.places[:_MOST_POINTERS])
-    if isinstance(error, Unauthorized):
+    source = getattr(req.context, "source", None)
+    if isinstance(error, Unauthorized) and (source is None or source.challenges):
         resp.set_header("WWW-Authenticate", 'Basic realm="SegmentStream"')
+    if isinstance(error, TooManyRequests):
+        resp.set_header("Retry-After", str(error.retry_after_seconds))
     metrics.request(error.status, error.code, req.uri_template)
     REQUEST_REJECTED(status=error.status, code=error.code, pointers=pointers)
-    _answer(resp, error.status, error.code, error.title, error.detail, **extra)
+    _answer(req, resp, error.status, error.code, title=error.title, detail=error.detail, **extra)
 
 
 def _unavailable(
@@ -61,11 +66,13 @@ def _unavailable(
     seconds = getattr(error, "retry_after_seconds", 30)
     resp.set_header("Retry-After", str(seconds))
     _answer(
+        req,
         resp,
         503,
         "unavailable",
-        "The event cannot be stored now",
-        "Nothing of it was kept. Send it again, with the same hitId, after Retry-After seconds.",
+        title="The event cannot be stored now",
+        detail="Nothing of it was kept. "
+        "Send it again, with the same hitId, after Retry-After seconds.",
     )
 
 
@@ -80,7 +87,8 @@ def _http_error(
         resp.set_header(name, value)
     metrics.request(status, code, req.uri_template)
     REQUEST_REJECTED(status=status, code=code)
-    _answer(resp, status, code, falcon.code_to_http_status(status).partition(" ")[2], detail)
+    title = falcon.code_to_http_status(status).partition(" ")[2]
+    _answer(req, resp, status, code, title=title, detail=detail)
 
 
 def _unexpected(
@@ -89,13 +97,25 @@ def _unexpected(
     """A defect of ours. Nobody is told its text, which may quote the event."""
     REQUEST_DEFECT(error, status=500, code="internal")
     metrics.request(500, "internal", req.uri_template)
-    _answer(resp, 500, "internal", "The service has a defect", "Nothing more can be said here.")
+    title, detail = "The service has a defect", "Nothing more can be said here."
+    _answer(req, resp, 500, "internal", title=title, detail=detail)
 
 
 def _answer(
-    resp: falcon.Response, status: int, code: str, title: str, detail: str, **extra: Any
+    req: falcon.Request,
+    resp: falcon.Response,
+    status: int,
+    code: str,
+    *,
+    title: str,
+    detail: str,
+    **extra: Any,
 ) -> None:
-    resp.status = status
-    resp.content_type = MEDIA_TYPE
+    """The problem document, as the clients of the request's source need it."""
     problem = {"title": title, "status": status, "detail": detail, "code": code, **extra}
+    source: Source | None = getattr(req.context, "source", None)
+    if source is not None:
+        problem = source.problem(problem)
+    resp.status = falcon.code_to_http_status(problem["status"])
+    resp.content_type = MEDIA_TYPE
     resp.data = json.dumps(problem, ensure_ascii=False).encode()

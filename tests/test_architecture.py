@@ -36,6 +36,7 @@ LAYERS = (
     "event_types",  # what events of a name should hold
     "destinations",  # they know of no request, no store and no retry
     "config",  # it checks destinations' settings, so it comes after them
+    "sources",  # other wires' requests as our documents
     "auth",
     "body",
     "event",
@@ -44,6 +45,7 @@ LAYERS = (
     "delivery",
     "routing",
     "intake",
+    "reception",
     "problems",
     "request_id",
     "readiness",
@@ -52,6 +54,7 @@ LAYERS = (
     "openapi",  # what is told to clients
     "reference",
     "resources",
+    "http",
     "hello",
     "app",  # who is made of what
     "mock",  # the same for the tests of a tracker

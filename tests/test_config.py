@@ -135,7 +135,7 @@ class TestAGoodFile:
             segment_names = "keep"
             [projects.shop.browser]
             project_id = "p-1"
-            origins = ["https://shop.example.com", "http://localhost:8080", "http://[::1]:1", "null"]
+            origins = ["https://shop.example.com", "http://a:8080", "http://[::1]:1", "null"]
             """
         ).projects
         assert project.browser_tokens == (OTHER_DIGEST,)

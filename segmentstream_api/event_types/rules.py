@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -51,11 +51,21 @@ class EventTypes:
             return ()
         return found.contract.found(with_user_in_event(document))
 
-    def check(self, document: Mapping[str, Any]) -> Sequence[Violation]:
-        """What `violations` finds, counted. Raises InvalidEvent where the project rejects it."""
+    def check(
+        self,
+        document: Mapping[str, Any],
+        overlooks: Callable[[str, Violation], bool] = lambda _name, _violation: False,
+    ) -> Sequence[Violation]:
+        """What `violations` finds, counted. Raises InvalidEvent where the project rejects it.
+
+        `overlooks` says, by the event type's name, what does not count as a violation.
+        """
         violations = self.violations(document)
         if violations:
             found = self._named(document["event"].get("name"))
+            name = found.names[0] if found else _UNKNOWN_LABEL
+            violations = [each for each in violations if not overlooks(name, each)]
+        if violations:
             places = {_place(found, each.pointer) for each in violations}
             for pointer in places:
                 metrics.violation(found.names[0] if found else _UNKNOWN_LABEL, pointer)

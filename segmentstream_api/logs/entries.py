@@ -54,6 +54,12 @@ class Entry:
 REQUEST_REJECTED = Entry(
     "request.rejected", INFO, "a request was refused: {status} {code}", of_request=True
 )
+MESSAGE_REJECTED = Entry(
+    "message.rejected",
+    INFO,
+    "a message of a batch to {path} was refused: {code}",
+    of_request=True,
+)
 NOT_HTTP = Entry("request.not_http", INFO, "a request was refused: {status} {code} ({reason})")
 REQUEST_DEFECT = Entry(
     "request.defect", ERROR, "a request met a defect: {exception}", of_request=True
