@@ -1,5 +1,7 @@
 """Sends each event as a `track` call to Segment, or to what speaks its language: RudderStack.
 
+What came from one of Segment's SDKs goes on as the call that it was.
+
 Sources: https://segment.com/docs/connections/sources/catalog/libraries/server/http-api/,
 https://www.twilio.com/docs/segment/guides/duplicate-data (both read in 2026),
 https://www.rudderstack.com/docs/api/http-api/ and rudder-server's gateway/response/response.go.
@@ -33,6 +35,7 @@ from segmentstream_api.destinations.endpoint import (
 )
 from segmentstream_api.destinations.envelope import Envelope
 from segmentstream_api.destinations.http import Answer, HttpSender, outcome_of
+from segmentstream_api.destinations.segment_original import original_call
 from segmentstream_api.destinations.vendor_json import encoded, json_object
 
 HOSTS: Mapping[str, str] = MappingProxyType(
@@ -40,6 +43,7 @@ HOSTS: Mapping[str, str] = MappingProxyType(
 )
 MOST_EVENT_BYTES = 32 * 1024
 MOST_BATCH_BYTES = 500_000
+_TRACK = b'{"type":"track",'
 _ENVELOPE_BYTES = len(b'{"batch":[]}')
 
 
@@ -90,6 +94,9 @@ class Segment(Destination):
 
     def _call(self, delivery: Delivery) -> bytes | Rejected:
         envelope = Envelope(delivery)
+        original = original_call(envelope)
+        if original is not None:
+            return _within_limit({**original, **_integrations(envelope)})
         if not envelope.name:
             return Rejected("event.name is missing: a track call must have one")
         call = {
@@ -102,10 +109,7 @@ class Segment(Destination):
             "context": _context(envelope),
             **_integrations(envelope),
         }
-        event = encoded(call)
-        if len(event) > MOST_EVENT_BYTES:
-            return Rejected(f"the event has {len(event)} bytes, Segment takes {MOST_EVENT_BYTES}")
-        return event
+        return _within_limit(call)
 
     def _message_id(self, key: str) -> str:
         """64 hex digits, for this event and this source, that nobody else can guess.
@@ -115,7 +119,7 @@ class Segment(Destination):
         return hmac.digest(self.settings["write_key"].encode(), key.encode(), "sha256").hex()
 
     def _post(self, events: Sequence[bytes]) -> list[Outcome]:
-        alone = len(events) == 1
+        alone = len(events) == 1 and events[0].startswith(_TRACK)
         answer = self._http.post(
             f"{self.url}/v1/{'track' if alone else 'batch'}",
             data=events[0] if alone else b'{"batch":[' + b",".join(events) + b"]}",
@@ -123,6 +127,13 @@ class Segment(Destination):
             auth=(self.settings["write_key"], ""),
         )
         return shared(_outcome(answer), len(events))
+
+
+def _within_limit(call: Mapping[str, Any]) -> bytes | Rejected:
+    event = encoded(call)
+    if len(event) > MOST_EVENT_BYTES:
+        return Rejected(f"the event has {len(event)} bytes, Segment takes {MOST_EVENT_BYTES}")
+    return event
 
 
 def _outcome(answer: Answer | Retry) -> Outcome:
