@@ -17,6 +17,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--long", action="store_true", help="run the system tests at their full counts"
     )
+    parser.addoption(
+        "--part",
+        choices=["parallel", "serial"],
+        help="run only the tests without, or with, the marker serial",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keeps the tests of the part that was asked for; script/test runs one after the other."""
+    part = config.getoption("--part")
+    if part is None:
+        return
+    serial = part == "serial"
+    others = [item for item in items if bool(item.get_closest_marker("serial")) != serial]
+    config.hook.pytest_deselected(items=others)
+    items[:] = [item for item in items if bool(item.get_closest_marker("serial")) == serial]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -17,7 +17,10 @@ from tests.system.receiver import Receiver
 from tests.system.service import Service, free_port
 
 libraries = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
-pytestmark = pytest.mark.skipif(not libraries, reason="needs libfaketime (the package faketime)")
+pytestmark = [
+    pytest.mark.serial,
+    pytest.mark.skipif(not libraries, reason="needs libfaketime (the package faketime)"),
+]
 
 
 def fake_the_clock(service: Service, offset: str = "+0") -> Path:

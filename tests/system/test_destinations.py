@@ -7,12 +7,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.system.checker import History, at_webhook, in_file, judge
 from tests.system.counts import Counts
 from tests.system.load import Load
 from tests.system.outbox import drain, wait_until
 from tests.system.receiver import Hanging, Receiver
 from tests.system.service import Service
+
+pytestmark = pytest.mark.serial
 
 PUSH_BUDGET_SECONDS = 2.0
 STORE_SECONDS = 2.0  # generous: two commits on a machine that others use too

@@ -8,11 +8,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from standardwebhooks import Webhook
 
 from tests.system.log_check import CANARY, WEBHOOK_SECRET, lines_of
 from tests.system.receiver import Receiver
 from tests.system.service import DOCUMENTED_EXAMPLE, Service
+
+pytestmark = pytest.mark.serial
 
 
 def eventually(condition: Callable[[], bool], timeout_seconds: float = 20.0) -> None:

@@ -19,6 +19,8 @@ from tests.system.outbox import drain, wait_until, waiting
 from tests.system.receiver import Receiver
 from tests.system.service import TOKEN, Service, token_digest
 
+pytestmark = pytest.mark.serial
+
 OLD, BOTH, NEW = (f"{name}-{CANARY}" for name in ("old", "both", "new"))
 ARCHIVE = {"type": "file", "path": "events.jsonl"}
 

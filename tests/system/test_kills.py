@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.system.backlog import backlog_of
 from tests.system.checker import History, at_webhook, in_file, judge
 from tests.system.counts import LONG, Counts
@@ -15,6 +17,8 @@ from tests.system.load import Load, under_load
 from tests.system.outbox import drain
 from tests.system.receiver import Receiver
 from tests.system.service import Service, free_port, kill
+
+pytestmark = pytest.mark.serial
 
 CLIENTS = 10
 # Of each client's events one may be under way, and one answered whose settlement is not written.

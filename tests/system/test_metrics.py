@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.system.client import event
 from tests.system.counts import Counts
 from tests.system.faults import fill, locked
@@ -21,6 +23,8 @@ from tests.system.outbox import drain, wait_until
 from tests.system.receiver import Receiver
 from tests.system.scraper import Scraper, scrape
 from tests.system.service import Service, authorization, raw_exchange
+
+pytestmark = pytest.mark.serial
 
 ARCHIVE = {"type": "file", "path": "events.jsonl"}
 REQUESTS = "segmentstream_requests_total"

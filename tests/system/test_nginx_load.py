@@ -24,7 +24,7 @@ from tests.system.receiver import Receiver
 from tests.system.service import Service, authorization, connected
 from tests.system.systemd import Activated
 
-pytestmark = needs_nginx
+pytestmark = [needs_nginx, pytest.mark.serial]
 
 ARCHIVE = {"type": "file", "path": "events.jsonl"}
 CLIENTS = 6

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.system.checker import at_webhook, in_file, judge
 from tests.system.counts import Counts
 from tests.system.load import Load
 from tests.system.outbox import drain
 from tests.system.receiver import Receiver
 from tests.system.service import Service
+
+pytestmark = pytest.mark.serial
 
 CLIENTS = 8
 HIT_IDS = 10

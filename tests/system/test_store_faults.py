@@ -7,6 +7,8 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.system.checker import History, at_webhook, judge
 from tests.system.counts import Counts
 from tests.system.faults import fill, locked
@@ -14,6 +16,8 @@ from tests.system.load import Load
 from tests.system.outbox import drain, wait_until
 from tests.system.receiver import Receiver
 from tests.system.service import Service, authorization
+
+pytestmark = pytest.mark.serial
 
 LOCK_WAIT_SECONDS = 5.0  # what the service waits for another program's lock
 SLOW_MACHINE_SECONDS = 2.0
