@@ -14,6 +14,7 @@ from segmentstream_api.delivery.deliveries import Deliveries
 from segmentstream_api.event_types.rules import EventTypes
 from segmentstream_api.exposition import Exposition
 from segmentstream_api.http.cors import CrossOrigin
+from segmentstream_api.http.peer import Peers
 from segmentstream_api.http.rate_limit import RateLimits
 from segmentstream_api.http.source import Gate, source_routes
 from segmentstream_api.intake import Intake
@@ -61,7 +62,12 @@ def create_app(
     )
     event_types = {each.name: EventTypes(each.event_types) for each in settings.projects}
     reception = Reception(Contract.load("track.json"), event_types, intake)
-    gate = Gate(Authenticator(settings.projects), CrossOrigin(settings.projects), RateLimits())
+    gate = Gate(
+        Authenticator(settings.projects),
+        CrossOrigin(settings.projects),
+        RateLimits(settings.projects),
+        Peers(settings.trusted_proxies),
+    )
     readiness = Readiness(store)
     exposition = Exposition(
         store, list(deliveries.lanes), readiness, folder=metrics_folder.current()

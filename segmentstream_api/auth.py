@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from segmentstream_api.config import Project
-from segmentstream_api.errors import Unauthorized
+from segmentstream_api.errors import Unauthorized, UnknownProject
 from segmentstream_api.sources.base import Key, basic_user_name
 
 
@@ -61,14 +61,21 @@ class Authenticator:
     def access(self, key: Key, *, public: bool) -> Access:
         """What the key opens; keys that are public count only if `public`.
 
-        Raises Unauthorized, the same for every cause. Looking up a digest takes no secret
-        through a comparison whose time tells how much of it was right.
+        Raises UnknownProject for a project id, and otherwise Unauthorized, the same for every
+        cause. Looking up a digest takes no secret through a comparison whose time tells how
+        much of it was right.
         """
         if key.kind == "project_id":
-            found = self._project_ids.get(key.text) if public else None
-        else:
-            digest = token_digest(key.text)
-            found = self._secret.get(digest) or (self._public.get(digest) if public else None)
+            return self._of_project_id(key.text)
+        digest = token_digest(key.text)
+        found = self._secret.get(digest) or (self._public.get(digest) if public else None)
         if found is None:
             raise Unauthorized
+        return found
+
+    def _of_project_id(self, project_id: str) -> Access:
+        """Raises UnknownProject; which ids there are is no secret."""
+        found = self._project_ids.get(project_id)
+        if found is None:
+            raise UnknownProject
         return found

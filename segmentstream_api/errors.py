@@ -74,6 +74,20 @@ class ForbiddenOrigin(Refused):
         super().__init__("The project does not list the origin that the header Origin names.")
 
 
+class UnknownProject(Refused):
+    """A hit of a web page that names no project, or one that is not open to browsers."""
+
+    status = 403
+    code = "unknown_project"
+    title = "The project is not known"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The body's projectId, or the last part of the path, must be the project_id of a "
+            "project that is open to browsers."
+        )
+
+
 class TooManyRequests(Refused):
     status = 429
     code = "too_many_requests"

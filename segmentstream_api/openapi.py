@@ -26,6 +26,18 @@ _MEANINGS = {
     503: "The event cannot be stored now and nothing of it was kept. Send it again, with the same "
     "`hitId`, after `Retry-After` seconds.",
 }
+_COLLECT_MEANINGS = {
+    400: "The body is not JSON, or the hit is wrong: `code` says in which way.",
+    403: "`origin`: the project does not list the page's origin. `unknown_project`: no project "
+    "with this id is open to browsers.",
+    413: "The body is too large.",
+    429: "The address or the project sends too much. Wait for `Retry-After` seconds.",
+    503: _MEANINGS[503],
+}
+_HIT = (
+    '{"event":{"name":"Viewed Page","page":{"type":"home"}},"projectId":"p-demo-1",'
+    '"anonymousId":"80ddb140-35c6-11e9-bd56-eb1c05e6de18","sentAt":"2019-02-21T10:56:10.723Z"}'
+)
 _REQUEST_ID = {
     HEADER: ("What the log calls this request: the proxy's name for it.", {"type": "string"})
 }
@@ -37,6 +49,7 @@ _HEADERS: dict[int, dict[str, tuple[str, dict[str, Any]]]] = {
         )
     },
     405: {"Allow": ("The methods that this path has, with commas.", {"type": "string"})},
+    429: {"Retry-After": ("Seconds to wait.", {"type": "integer", "minimum": 1})},
     503: {"Retry-After": ("Seconds to wait.", {"type": "integer", "minimum": 1})},
 }
 
@@ -59,7 +72,7 @@ def openapi_document(schemas: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "security": [{"token": []}],
-        "paths": {"/track": {"post": _track(track, problem)}},
+        "paths": {"/track": {"post": _track(track, problem)}, "/collect": {"post": _collect()}},
         "components": {
             "securitySchemes": {
                 "token": {
@@ -124,6 +137,34 @@ def _track(track: Mapping[str, Any], problem: Mapping[str, Any]) -> dict[str, An
             **{
                 str(status): _refusal(status, examples)
                 for status, examples in sorted(by_status.items())
+            },
+        },
+    }
+
+
+def _collect() -> dict[str, Any]:
+    """Written by hand: what SegmentStream's SDK sends is its own affair and has no schema."""
+    problem = {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/problem"}}}
+    return {
+        "operationId": "collect",
+        "summary": "Take one hit of the JavaScript SDK",
+        "description": "At most 262,144 bytes of JSON, whatever the content type. `projectId` "
+        "names a project that is open to the page's origin; for hits without one, it is the last "
+        "part of the path: `/collect/{project_id}`. Every answer has CORS headers.",
+        "security": [],
+        "requestBody": {
+            "required": True,
+            "content": {"text/plain": {"schema": {"type": "string"}, "example": _HIT}},
+        },
+        "responses": {
+            "204": {
+                "description": "The event is safe: it was on disk before this answer.",
+                "headers": _headers(204),
+            },
+            **{
+                str(status): {"description": meaning, "headers": _headers(status)}
+                | {"content": problem}
+                for status, meaning in _COLLECT_MEANINGS.items()
             },
         },
     }

@@ -314,6 +314,35 @@ CASES = {
         f'{PROJECT}browser_tokens = ["abc123"]',
         {"projects.shop.browser_tokens.0": "must be 'sha256:' and the 64 hex digits"},
     ),
+    "a project id without origins": (
+        f'{PROJECT}[projects.shop.browser]\nproject_id = "p-1"',
+        {"projects.shop.browser.origins": "must name an origin"},
+    ),
+    "a project id of two projects": (
+        f"""
+        {PROJECT}
+        [projects.shop.browser]
+        project_id = "p-1"
+        origins = ["null"]
+        [projects.blog]
+        tokens = ["{OTHER_DIGEST}"]
+        [projects.blog.browser]
+        project_id = "p-1"
+        origins = ["null"]
+        """,
+        {"projects.blog.browser.project_id": "is the project_id of project 'shop' too"},
+    ),
+    "a rate of nothing": (
+        f"{PROJECT}[projects.shop.browser]\nmax_requests_per_second = 0",
+        {"projects.shop.browser.max_requests_per_second": "must be 0.1 or more"},
+    ),
+    "a proxy that is no network": (
+        f'{PROJECT}[proxies]\ntrusted = ["10.0.0.0/8", "10.0.0.1/8", "*"]',
+        {
+            "proxies.trusted.1": "must be an address or a network",
+            "proxies.trusted.2": "must be an address or a network",
+        },
+    ),
     "no origin": (
         f'{PROJECT}[projects.shop.browser]\norigins = ["https://shop.example.com/", "*"]',
         {
@@ -335,7 +364,10 @@ CASES = {
     ),
     "an unknown section": (
         f"[stroe]\n{PROJECT}",
-        {"stroe": "is not known; allowed here: store, delivery, reference, projects, destinations"},
+        {
+            "stroe": "is not known; allowed here: "
+            "store, delivery, proxies, reference, projects, destinations"
+        },
     ),
     "an unknown setting": (
         f"{PROJECT}[delivery]\nbudget = 1",

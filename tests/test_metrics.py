@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY, Counter, Histogram
 
 from segmentstream_api import metrics
 from segmentstream_api.destinations.base import Outcome
-from segmentstream_api.errors import ForbiddenOrigin, Refused, TooManyRequests
+from segmentstream_api.errors import ForbiddenOrigin, Refused, TooManyRequests, UnknownProject
 from segmentstream_api.schemas import load_schema
 from segmentstream_api.store.base import Acceptance
 from tests.declared import declared
@@ -78,7 +78,11 @@ def test_every_answer_begins_at_0():
     codes = {example["code"] for example in load_schema("problem.json")["examples"]}
     known = {code for _, code in metrics.ANSWERS}
     assert known == codes - {"not_found"} | {""}  # what is not found is not at /track
-    kinds = set(Refused.__subclasses__()) - {ForbiddenOrigin, TooManyRequests}  # not at /track
+    kinds = set(Refused.__subclasses__()) - {
+        ForbiddenOrigin,
+        TooManyRequests,
+        UnknownProject,
+    }  # not at /track
     assert {(each.status, each.code) for each in kinds} <= set(metrics.ANSWERS)
 
 

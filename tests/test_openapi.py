@@ -12,7 +12,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from segmentstream_api.app import create_app
 from segmentstream_api.config import load_settings
 from segmentstream_api.destinations.registry import OWN
-from segmentstream_api.errors import ForbiddenOrigin, Refused, TooManyRequests
+from segmentstream_api.errors import ForbiddenOrigin, Refused, TooManyRequests, UnknownProject
 from segmentstream_api.event_types.subschemas import subschemas
 from segmentstream_api.openapi import openapi_document
 from segmentstream_api.reference import public_schemas
@@ -54,7 +54,7 @@ CAUSES = {
     "invalid_json": ("POST", "/track", {**AUTHORIZED, "Content-Type": JSON}, b'{"event": NaN}'),
     "invalid_event": ("POST", "/track", {**AUTHORIZED, "Content-Type": JSON}, b'{"event": {}}'),
     "unauthorized": ("POST", "/track", {}, EVENT),
-    "not_found": ("POST", "/collect", {}, EVENT),
+    "not_found": ("POST", "/nowhere", {}, EVENT),
     "method_not_allowed": ("GET", "/track", {}, b""),
     "internal": ("GET", "/defective", {}, b""),
     "unavailable": ("POST", "/track", {**AUTHORIZED, "Content-Type": JSON}, EVENT),
@@ -135,7 +135,11 @@ def test_an_example_of_the_request_is_valid(name):
 
 
 def test_every_kind_of_refusal_is_among_the_problems():
-    kinds = set(Refused.__subclasses__()) - {ForbiddenOrigin, TooManyRequests}  # not at /track
+    kinds = set(Refused.__subclasses__()) - {
+        ForbiddenOrigin,
+        TooManyRequests,
+        UnknownProject,
+    }  # not at /track
     codes = {Refused.code, *(cls.code for cls in kinds)}
     assert codes | {"not_found", "method_not_allowed", "internal", "unavailable"} == set(PROBLEMS)
 

@@ -267,7 +267,9 @@ def test_another_method_gets_405_and_the_allowed_one(shared, method):
     assert result.headers["allow"] == "POST"
 
 
-@pytest.mark.parametrize("path", ["/", "/Track", "/track/", "/track/x", "/collect", "/%2e%2e/x"])
+@pytest.mark.parametrize(
+    "path", ["/", "/Track", "/track/", "/track/x", "/collect/p/x", "/%2e%2e/x"]
+)
 def test_another_path_gets_404(shared, path):
     assert problem(shared.client.simulate_post(path)) == (404, "not_found")
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from segmentstream_api.config.browsers import check_browsers
 from segmentstream_api.config.destinations import check_destination
 from segmentstream_api.config.places import tables, violations
 from segmentstream_api.config.projects import cross_references, project_event_types
@@ -47,6 +48,7 @@ def load_settings(
             destinations += built
     problems += check_store(document)
     problems += cross_references(document)
+    problems += check_browsers(document)
     own: dict[str, tuple[EventType, ...]] = {}
     for name, project in tables(document, "projects"):
         own[name], found = project_event_types(name, project, path.parent)
@@ -68,6 +70,7 @@ def _settings(
     sections = load_schema("config.json")["properties"]
     store = _with_defaults(document.get("store", {}), sections["store"])
     delivery = _with_defaults(document.get("delivery", {}), sections["delivery"])
+    proxies = _with_defaults(document.get("proxies", {}), sections["proxies"])
     reference = _with_defaults(document.get("reference", {}), sections["reference"])
     return Settings(
         source=path,
@@ -89,16 +92,20 @@ def _settings(
                     own=own[name],
                 ),
                 browser_tokens=tuple(dict.fromkeys(project.get("browser_tokens", ()))),
-                browser=BrowserSettings(
-                    project_id=project.get("browser", {}).get("project_id"),
-                    origins=tuple(dict.fromkeys(project.get("browser", {}).get("origins", ()))),
-                ),
+                browser=_browser(project.get("browser", {})),
                 segment_names=project.get("segment_names", "translate"),
             )
             for name, project in document["projects"].items()
         ),
         destinations=tuple(destinations),
         reference=reference["enabled"],
+        trusted_proxies=tuple(proxies["trusted"]),
+    )
+
+
+def _browser(section: Mapping[str, Any]) -> BrowserSettings:
+    return BrowserSettings(
+        **{**section, "origins": tuple(dict.fromkeys(section.get("origins", ())))}
     )
 
 

@@ -40,6 +40,8 @@ class BrowserSettings:
 
     project_id: str | None = None
     origins: tuple[str, ...] = ()
+    max_requests_per_second: float = 1000.0
+    max_requests_per_second_per_address: float = 50.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,3 +93,5 @@ class Settings:
     destinations: tuple[DestinationSettings, ...]
     reference: bool = True
     """Whether /docs, /openapi.json and /schemas are answered."""
+    trusted_proxies: tuple[str, ...] = ("127.0.0.1", "::1")
+    """Addresses and networks whose `X-Forwarded-For` is believed."""

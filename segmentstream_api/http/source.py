@@ -16,7 +16,7 @@ from segmentstream_api.body import parse
 from segmentstream_api.config import Project
 from segmentstream_api.errors import Unauthorized
 from segmentstream_api.http.cors import CrossOrigin
-from segmentstream_api.http.peer import peer
+from segmentstream_api.http.peer import Peers
 from segmentstream_api.http.rate_limit import RateLimits
 from segmentstream_api.http.source_body import read_source_body
 from segmentstream_api.reception import Reception
@@ -27,14 +27,19 @@ class Gate:
     """Who may send through a source, and how often."""
 
     def __init__(
-        self, authenticator: Authenticator, cross_origin: CrossOrigin, rate_limits: RateLimits
+        self,
+        authenticator: Authenticator,
+        cross_origin: CrossOrigin,
+        rate_limits: RateLimits,
+        peers: Peers,
     ) -> None:
         self._authenticator = authenticator
         self.cross_origin = cross_origin
         self._rate_limits = rate_limits
+        self.peers = peers
 
     def project(self, source: Source, key: Key | None, request: SourceRequest) -> Project:
-        """Raises Unauthorized, ForbiddenOrigin or TooManyRequests."""
+        """Raises Unauthorized, UnknownProject, ForbiddenOrigin or TooManyRequests."""
         if key is None:
             raise Unauthorized
         access = self._authenticator.access(key, public=not source.is_server_only(request))
@@ -62,7 +67,7 @@ class SourceResource:
     def on_post(self, req: falcon.Request, resp: falcon.Response, **parameters: str) -> None:
         source = self._source
         req.context.source = source
-        request = source_request(req, parameters, self._clock())
+        request = source_request(req, parameters, self._gate.peers, self._clock())
         key = source.key(request)
         if key is not None or not source.key_in_body:
             project = self._gate.project(source, key, request)
@@ -102,7 +107,7 @@ class SourceDocument:
     def on_get(self, req: falcon.Request, resp: falcon.Response, **parameters: str) -> None:
         self._gate.cross_origin.add_headers(req, resp)
         req.context.source = self._source
-        request = source_request(req, parameters, 0.0)
+        request = source_request(req, parameters, self._gate.peers, 0.0)
         self._gate.project(self._source, self._source.key(request), request)
         respond(resp, self._make(request))
         resp.set_header("Cache-Control", "no-store")
@@ -142,7 +147,7 @@ def respond(resp: falcon.Response, answer: Answer) -> None:
 
 
 def source_request(
-    req: falcon.Request, parameters: Mapping[str, str], received_at: float
+    req: falcon.Request, parameters: Mapping[str, str], peers: Peers, received_at: float
 ) -> SourceRequest:
     return SourceRequest(
         path=req.uri_template or "",
@@ -150,7 +155,7 @@ def source_request(
         query=_query(req.env.get("QUERY_STRING", "")),
         headers=_Headers(req.env),
         scheme="https" if "https" in _schemes(req.env) else "http",
-        peer=peer(req.env),
+        peer=peers.address(req.env),
         received_at=received_at,
     )
 

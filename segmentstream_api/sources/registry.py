@@ -12,12 +12,15 @@ from types import MappingProxyType
 
 from segmentstream_api.errors import ConfigError, Problem
 from segmentstream_api.sources.base import Source
+from segmentstream_api.sources.collect.source import Collect
 from segmentstream_api.sources.segment.source import Segment
 from segmentstream_api.sources.track import Track
 
 ENTRY_POINT_GROUP = "segmentstream_api.sources"
 
-OWN: Mapping[str, type[Source]] = MappingProxyType({"track": Track, "segment": Segment})
+OWN: Mapping[str, type[Source]] = MappingProxyType(
+    {"track": Track, "collect": Collect, "segment": Segment}
+)
 
 
 def load_sources(

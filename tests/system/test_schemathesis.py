@@ -20,6 +20,7 @@ def test_the_service_keeps_to_its_openapi_description(service: Service, tmp_path
             *(sys.executable, "-m", "schemathesis.cli", "run"),
             f"http://127.0.0.1:{service.port}/openapi.json",
             *("--checks", "all", "--phases", "examples,coverage,fuzzing", "--seed", "1"),
+            *("--include-path", "/track"),  # a hit at /collect is a text that only its SDK knows
             *("--max-examples", "200", "--header", f"Authorization: {authorization()}"),
             *("--report", "json", "--report-json-path", str(report), "--no-color"),
         ],

@@ -1,0 +1,1 @@
+"""SegmentStream's own JavaScript SDK: what it posts to its `trackingUrl`."""
