@@ -10,6 +10,8 @@ import pytest
 
 from segmentstream_api.body import MAX_BODY_BYTES
 from segmentstream_api.schemas import load_schema
+from segmentstream_api.sources.collect.source import Collect
+from segmentstream_api.sources.segment.source import Segment
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
@@ -19,6 +21,7 @@ DELIVER = (DEPLOY / "segmentstream-api-deliver.service").read_text("utf-8")
 SOCKET = (DEPLOY / "segmentstream-api.socket").read_text("utf-8")
 GUNICORN = (ROOT / "gunicorn.conf.py").read_text("utf-8")  # running it would make folders
 NGINX_ALONE = {"too_many_failures", "no_answer"}  # codes that the service itself never gives
+OF_SDKS = {"too_many_requests"}  # what docs/sources.md names
 
 
 def nginx(directive: str, context: str = NGINX) -> str:
@@ -76,9 +79,19 @@ def test_what_decides_about_lost_and_doubled_events_is_said_and_not_left_to_defa
 def test_a_page_of_nginx_is_the_document_that_the_service_would_send():
     known = {example["code"]: example for example in load_schema("problem.json")["examples"]}
     found = {problem["code"] for problem in problems()}
-    assert found - known.keys() == NGINX_ALONE
+    assert found - known.keys() == NGINX_ALONE | OF_SDKS
     for problem in problems():
-        assert known.get(problem["code"], problem) == problem
+        if "error" not in problem:  # SDKs get statuses of their own
+            assert known.get(problem["code"], problem) == problem
+        else:
+            assert (problem["message"], problem["error"]) == (problem["detail"], problem["title"])
+
+
+def test_nginx_takes_as_much_as_a_source_does():
+    sizes = re.findall(r"^ {8}client_max_body_size (\d+)([km]);$", NGINX, re.MULTILINE)
+    units = {"k": 1024, "m": 1024**2}
+    limits = [Collect.body.max_bytes, Segment.body.max_bytes]
+    assert [int(number) * units[unit] for number, unit in sizes] == limits
 
 
 @pytest.mark.parametrize("code", sorted(NGINX_ALONE))
