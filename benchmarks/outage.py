@@ -5,7 +5,7 @@
 A store is filled with what arrives in that time at that rate, for one destination that is down.
 Then the service runs under the same rate: first without the destination, which gives the latency
 of an acknowledgement with the breaker open; then with it, until nothing waits any more. The
-destination is a bare Falcon application on the same machine. It ends by itself.
+destination is a bare Falcon application on the same machine. It ends on its own.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     script/benchmark [--seconds 8] [--rounds 3] [--connections 32] [--postgresql URL]
 
 Every round runs every scenario in turn, so a machine whose speed drifts drifts for all of them; the
-table shows the medians. It talks to this machine alone and ends by itself.
+table shows the medians. It talks to this machine only and ends on its own.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ WORK = {"test-lowest", "test", "check"}  # extras that only serve work on the se
 
 
 def requirements(setup_cfg: Path = SETUP_CFG) -> list[str]:
-    """What somebody who installs the service may get, as setup.cfg words it."""
+    """The requirements of the service and its extras, as in setup.cfg."""
     setup = configparser.ConfigParser()
     setup.read(setup_cfg, "utf-8")
     extras = setup["options.extras_require"]
