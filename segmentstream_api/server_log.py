@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from typing import Any
 
 from gunicorn import glogging
@@ -14,6 +15,8 @@ from segmentstream_api.logs.stderr import formatter, log_to_stderr
 
 _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 _NOT_FOUND = "404"
+_KEY_IN_PATH = re.compile(r"(?<=/projects/)[^/]*(?=/settings)")
+"""Where SDKs that fetch their settings put their write key."""
 
 
 class Logger(glogging.Logger):
@@ -41,9 +44,13 @@ class Logger(glogging.Logger):
         method, status = environ.get("REQUEST_METHOD"), str(resp.status).partition(" ")[0]
         REQUEST_ANSWERED(
             method=method if method in _METHODS else "other",
-            path=environ.get("PATH_INFO") if status != _NOT_FOUND else "unknown",
+            path=_logged(environ.get("PATH_INFO", "")) if status != _NOT_FOUND else "unknown",
             status=int(status),
             bytes=resp.sent,
             milliseconds=round(request_time.total_seconds() * 1000, 1),
             request_id=headers.get("x-request-id"),
         )
+
+
+def _logged(path: str) -> str:
+    return _KEY_IN_PATH.sub("(key)", path)

@@ -74,3 +74,10 @@ def test_a_path_or_a_method_that_a_stranger_made_up_is_not_told(answered):
     line = answered("404 Not Found", PATH_INFO=f"/{SECRET}\n")
     assert line["path"] == "unknown"
     assert answered("405 Method Not Allowed", REQUEST_METHOD="CANARY")["method"] == "other"
+
+
+@pytest.mark.parametrize("path", ["/v1/projects/{}/settings", "/projects/{}/settings/"])
+def test_a_write_key_in_a_path_is_not_told(answered, path):
+    line = answered(PATH_INFO=path.format(SECRET), status="200 OK")
+    assert line["path"] == path.format("(key)")
+    assert SECRET not in json.dumps(line)
