@@ -14,6 +14,7 @@ from urllib.parse import urldefrag, urljoin
 from segmentstream_api.event_types.subschemas import subschemas
 from segmentstream_api.problems import MEDIA_TYPE as PROBLEM_MEDIA_TYPE
 from segmentstream_api.request_id import HEADER
+from segmentstream_api.sources.segment import openapi as segment
 from segmentstream_api.version import package_version
 
 _MEANINGS = {
@@ -72,7 +73,11 @@ def openapi_document(schemas: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "security": [{"token": []}],
-        "paths": {"/track": {"post": _track(track, problem)}, "/collect": {"post": _collect()}},
+        "paths": {
+            "/track": {"post": _track(track, problem)},
+            "/collect": {"post": _collect()},
+            **segment.paths(),
+        },
         "components": {
             "securitySchemes": {
                 "token": {
