@@ -50,9 +50,10 @@ def _refused(req: falcon.Request, resp: falcon.Response, error: Refused, _params
         resp.set_header("WWW-Authenticate", 'Basic realm="SegmentStream"')
     if isinstance(error, TooManyRequests):
         resp.set_header("Retry-After", str(error.retry_after_seconds))
-    metrics.request(error.status, error.code, req.uri_template)
-    REQUEST_REJECTED(status=error.status, code=error.code, pointers=pointers)
     _answer(req, resp, error.status, error.code, title=error.title, detail=error.detail, **extra)
+    status = resp.status_code  # a source may have changed it
+    metrics.request(status, error.code, req.uri_template)
+    REQUEST_REJECTED(status=status, code=error.code, pointers=pointers)
 
 
 def _unavailable(
