@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -12,10 +12,14 @@ from segmentstream_api.body import MAX_BODY_BYTES, Readable, parse
 from segmentstream_api.errors import Refused
 
 _FIRST_REFUSAL = 400
+_OF_A_BATCH = 200  # Segment's SDKs take a batch back only after this, so it may have refusals in it
 
 
 class Refusals:
-    """`noted` has each request that was answered 4xx or 5xx, before its client gets the answer."""
+    """What was answered 4xx or 5xx, and what was refused within a batch that was answered 200.
+
+    `noted` has it before its client gets the answer.
+    """
 
     def __init__(self, application: WSGIApplication) -> None:
         self._application = application
@@ -34,6 +38,9 @@ class Refusals:
         if status >= _FIRST_REFUSAL:
             answer = list(answer)  # a problem document in one piece, with nothing to close
             self.noted.append(_refusal(environ, status, b"".join(answer), body))
+        elif status == _OF_A_BATCH and environ["REQUEST_METHOD"] == "POST":
+            answer = list(answer)
+            self.noted += _refused_messages(environ, b"".join(answer), body)
         return answer
 
 
@@ -65,6 +72,29 @@ def _refusal(environ: WSGIEnvironment, status: int, answer: bytes, body: _Copied
     with suppress(Refused, OSError, ValueError):  # then there is no document to tell of
         noted["document"] = parse(_whole(environ, body))
     return noted
+
+
+def _refused_messages(
+    environ: WSGIEnvironment, answer: bytes, body: _Copied
+) -> Iterator[dict[str, Any]]:
+    batch: list[Any] = []
+    with suppress(Refused, OSError, ValueError, LookupError, TypeError):
+        batch = parse(_whole(environ, body))["batch"]
+    rejected: list[Any] = []
+    with suppress(ValueError):
+        rejected = json.loads(answer).get("rejected", [])
+    for each in rejected:
+        noted = {
+            "method": environ["REQUEST_METHOD"],
+            "path": environ["PATH_INFO"],
+            "status": _OF_A_BATCH,
+            "code": "invalid_event",
+            "detail": f"Message {each['index']} of the batch was refused; see violations.",
+            "violations": each["errors"],
+        }
+        if each["index"] < len(batch):
+            noted["document"] = batch[each["index"]]
+        yield noted
 
 
 def _whole(environ: WSGIEnvironment, body: _Copied) -> bytes:
