@@ -135,6 +135,11 @@ ANSWERS = (
     (500, "internal"),
     (503, "unavailable"),
 )
+BATCH_ANSWERS = (  # of other sources than /track
+    (200, _NO_CODE),
+    (413, "too_large"),
+    (429, "too_many_requests"),
+)
 ACCEPTANCES = ("new", "duplicate", "conflict")
 OUTCOMES = ("delivered", "retry", "rejected")
 
@@ -158,8 +163,12 @@ def request(status: int, code: str = _NO_CODE, path: str | None = TRACK) -> None
 
 
 def source(label: str, paths: Iterable[str]) -> None:
-    """There is such a source: requests to its paths are counted under the label."""
+    """There is such a source: what is counted of it begins now, at 0, under its label."""
     _labels.update(dict.fromkeys(paths, label))
+    for status, code in (*ANSWERS, *BATCH_ANSWERS) if label != TRACK else ANSWERS:
+        _requests[label, status, code] = REQUESTS.labels(label, status, code)
+    if label != TRACK:
+        REFUSED_MESSAGES.labels(label, "invalid_event")
 
 
 def refused_message(label: str, code: str) -> None:

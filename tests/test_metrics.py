@@ -183,3 +183,16 @@ def test_no_client_makes_a_metric(api):
         before = before or series()  # of the first, some are new
     assert series() == before
     assert not [labels for _, labels in series() if "made-up" in labels]
+
+
+def test_what_a_source_is_answered_begins_at_0(api):
+    for status, code in (
+        (200, ""),
+        (401, "unauthorized"),
+        (413, "too_large"),
+        (503, "unavailable"),
+    ):
+        of_v1 = {"path": "/v1", "status": str(status), "code": code}
+        assert REGISTRY.get_sample_value("segmentstream_requests_total", of_v1) is not None
+    labels = {"path": "/v1", "code": "invalid_event"}
+    assert REGISTRY.get_sample_value("segmentstream_refused_messages_total", labels) is not None
