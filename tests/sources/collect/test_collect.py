@@ -6,6 +6,8 @@ import json
 
 import falcon.testing
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from segmentstream_api.app import create_app
 from segmentstream_api.auth import token_digest
@@ -201,3 +203,39 @@ def test_the_client_behind_a_trusted_proxy_is_who_counts(api):
     assert api.last()["context"]["ip"] == "198.51.100.1"
     assert api.post(**forwarded).status_code == 204
     assert api.last()["context"]["ip"] == "203.0.113.7"
+
+
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text()
+)
+VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))
+NAMES = ("Viewed Page", "Clicked Product", "Clicked Campaign", "Viewed Experiment", "Updated Cart")
+PARTS = st.dictionaries(
+    st.sampled_from(
+        [
+            *("page", "listing", "product", "cart", "transaction", "listItem", "listItems"),
+            *("lineItems", "campaigns", "campaign", "experiment", "user", "website", "category"),
+        ]
+    ),
+    VALUES | st.lists(st.fixed_dictionaries({"product": VALUES})),
+)
+
+
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    event=VALUES
+    | st.builds(lambda name, parts: {"name": name, **parts}, st.sampled_from(NAMES), PARTS),
+    rest=st.dictionaries(
+        st.sampled_from(["sentAt", "userId", "anonymousId", "website", "context", "hitId", "user"]),
+        VALUES | st.just("9999-12-31T23:59:59-23:59"),
+    ),
+)
+def test_whatever_a_page_sends_it_is_answered(api, event, rest):
+    result = api.post(hit(**{**rest, "event": event}))
+    assert readable_by(result) in {(204, None), (400, "invalid_event"), (429, "too_many_requests")}
