@@ -21,7 +21,7 @@ _POLL_SECONDS = 0.05
 
 
 class Browser:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         self._connection, theirs = socket.socketpair()
         self._connection.settimeout(_PATIENCE_SECONDS)
         end = theirs.fileno()
@@ -37,6 +37,7 @@ class Browser:
                 "--no-first-run",
                 "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
                 f"--user-data-dir={folder}",
+                *options,
             ],
             pass_fds=[end],
             stdout=subprocess.DEVNULL,

@@ -13,6 +13,7 @@ import pytest
 
 from tests.optional import missing
 from tests.system.browser import CHROMIUM, Browser, Page
+from tests.system.nginx import SITE, Nginx, needs_nginx
 from tests.system.outbox import wait_until
 from tests.system.pages import BROWSER_TOKEN, Pages, open_to, stored
 from tests.system.service import Service
@@ -98,15 +99,19 @@ def pages(sdk: Sdk, installed: Path) -> Iterator[Pages]:
 
 @pytest.fixture
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    browser = Browser(tmp_path_factory.mktemp("browser"))
+    folder = tmp_path_factory.mktemp("browser")
+    browser = Browser(folder, "--ignore-certificate-errors")  # nginx has one that it made itself
     yield browser
     browser.close()
 
 
-def call(browser: Browser, pages: Pages, service: Service, sdk: Sdk, key: str) -> Page:
+def direct(service: Service) -> str:
+    return f"http://127.0.0.1:{service.port}"
+
+
+def call(browser: Browser, pages: Pages, host: str, sdk: Sdk, key: str = BROWSER_TOKEN) -> Page:
     page = Page(browser, f"{pages.origin}/")
     page.wait_for("document.title == 'Shop'")
-    host = f"http://127.0.0.1:{service.port}"
     page.run(
         f"(async () => {{ const HOST = {host!r}, KEY = {key!r};"
         f"{sdk.start}{_CALLS} window.called = true; }})(); 0"
@@ -121,21 +126,45 @@ def test_every_call_arrives_once_and_the_console_stays_empty(
     open_to(service, pages.origin)
     service.start()
     try:
-        page = call(browser, pages, service, sdk, BROWSER_TOKEN)
-        page.wait_for("window.called")
-        wait_until(lambda: len(stored(service)) >= len(NAMES))
-        errors = [each for each in page.complaints() if _is_error(each)]
-        assert errors == []
-        events = {event["event"]["name"]: event for event in stored(service)}
-        assert len(stored(service)) == len(events)
-        assert events.keys() == NAMES
-        order = events["Completed Transaction"]
-        assert order["event"]["transaction"]["orderId"] == "O-1"
-        assert order["event"]["user"]["userId"] == "u-1"
-        assert order["context"]["ip"] == "127.0.0.1"
-        assert BROWSER_TOKEN not in str(stored(service))
+        require_every_call_once(call(browser, pages, direct(service), sdk), service)
     finally:
         service.kill_everything()
+
+
+@needs_nginx
+def test_every_call_arrives_once_through_nginx(
+    sdk: Sdk, pages: Pages, browser: Browser, tmp_path: Path
+) -> None:
+    site = tmp_path / "site.conf"  # on another port than 443, which settings must name
+    with_port = SITE.read_text("utf-8").replace("Host $host;", "Host $host:$server_port;")
+    site.write_text(with_port, "utf-8")
+    service, nginx = Service(tmp_path), Nginx(tmp_path / "nginx", site=site)
+    open_to(service, pages.origin)
+    try:
+        service.start("--bind", f"unix:{nginx.upstream}")
+        nginx.start()
+        require_every_call_once(
+            call(browser, pages, f"https://127.0.0.1:{nginx.port}", sdk), service
+        )
+        for log in nginx.folder.glob("*.log"):
+            assert BROWSER_TOKEN not in log.read_text(), log
+    finally:
+        nginx.stop()
+        service.kill_everything()
+
+
+def require_every_call_once(page: Page, service: Service) -> None:
+    page.wait_for("window.called")
+    wait_until(lambda: len(stored(service)) >= len(NAMES))
+    assert [each for each in page.complaints() if _is_error(each)] == []
+    events = {event["event"]["name"]: event for event in stored(service)}
+    assert len(stored(service)) == len(events)
+    assert events.keys() == NAMES
+    order = events["Completed Transaction"]
+    assert order["event"]["transaction"]["orderId"] == "O-1"
+    assert order["event"]["user"]["userId"] == "u-1"
+    assert order["context"]["ip"] == "127.0.0.1"
+    assert BROWSER_TOKEN not in str(stored(service))
 
 
 def test_a_page_that_is_not_listed_stores_nothing(
@@ -145,9 +174,7 @@ def test_a_page_that_is_not_listed_stores_nothing(
     open_to(service, "https://shop.example.com")
     service.start()
     try:
-        call(
-            browser, pages, service, sdk, BROWSER_TOKEN
-        )  # some wait for their settings without end
+        call(browser, pages, direct(service), sdk)  # some wait for their settings without end
         wait_until(lambda: '"status": 401' in service.log.read_text())
         assert stored(service) == []
     finally:
@@ -164,7 +191,7 @@ def test_calls_while_the_store_is_locked_are_sent_again_and_stored_once(
     lock = sqlite3.connect(service.store, isolation_level=None)
     lock.execute("BEGIN IMMEDIATE")
     try:
-        page = call(browser, pages, service, sdk, BROWSER_TOKEN)
+        page = call(browser, pages, direct(service), sdk)
         page.wait_for("window.called")
         wait_until(lambda: '"status": 503' in service.log.read_text())
         lock.close()
