@@ -39,7 +39,12 @@ def test_the_wheel_has_the_package_and_nothing_else_of_the_checkout(
     package = {name for name in files(distribution.source) if name.startswith("segmentstream_api/")}
     code = {name for name in in_wheel if ".dist-info/" not in name and not name.startswith(DATA)}
     assert code == package
-    for name in ("py.typed", "static/docs.html", "static/swagger-ui/swagger-ui-bundle.js"):
+    for name in (
+        "py.typed",
+        "static/docs.html",
+        "static/swagger-ui/swagger-ui-bundle.js",
+        "sources/segment/commerce.json",
+    ):
         assert f"segmentstream_api/{name}" in code
 
 
