@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from segmentstream_api.destinations.describe import Setting, settings_of
 from segmentstream_api.destinations.registry import OWN
+from segmentstream_api.destinations.settings_table import Setting, settings_of
 
 PAGES = Path(__file__).parents[1] / "docs" / "destinations"
 _PLACE = re.compile(r"(<!-- settings: ([a-z0-9-]+) -->\n).*?(<!-- end -->)", re.DOTALL)

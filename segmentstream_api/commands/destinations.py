@@ -18,8 +18,8 @@ from segmentstream_api.commands.arguments import (
 )
 from segmentstream_api.commands.table import print_json, print_table, printable
 from segmentstream_api.destinations.base import Destination
-from segmentstream_api.destinations.describe import Setting, settings_of
 from segmentstream_api.destinations.registry import destination_class, load_registry
+from segmentstream_api.destinations.settings_table import Setting, settings_of
 from segmentstream_api.errors import CommandError, DestinationUnusable
 
 _SETUP = "setup"

@@ -10,8 +10,8 @@ from http import HTTPStatus
 
 from segmentstream_api.commands.service import Service, errors_in, problem_in
 from segmentstream_api.destinations.base import Retry
-from segmentstream_api.destinations.http import Answer
-from segmentstream_api.destinations.retry_after import retry_after_seconds
+from segmentstream_api.destinations.transport.retry_after import retry_after_seconds
+from segmentstream_api.destinations.transport.sender import Answer
 from segmentstream_api.errors import CommandError
 
 _FIRST_PAUSE_SECONDS = 0.5

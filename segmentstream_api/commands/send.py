@@ -19,7 +19,7 @@ from segmentstream_api.commands.service import (
 )
 from segmentstream_api.commands.table import printable
 from segmentstream_api.destinations.base import Retry
-from segmentstream_api.destinations.http import Answer
+from segmentstream_api.destinations.transport.sender import Answer
 from segmentstream_api.errors import CommandError
 
 _DEFAULT_EVENT = "Test Event"

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from segmentstream_api.commands.arguments import add_config_option, config_path
 from segmentstream_api.destinations.base import Retry
-from segmentstream_api.destinations.http import Answer, HttpSender
+from segmentstream_api.destinations.transport.sender import Answer, HttpSender
 from segmentstream_api.errors import CommandError
 from segmentstream_api.hello import TOKEN_FILE, find_token
 

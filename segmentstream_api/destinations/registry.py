@@ -10,19 +10,19 @@ from collections.abc import Iterable, Mapping
 from importlib import metadata
 from types import MappingProxyType
 
-from segmentstream_api.destinations.amplitude import Amplitude
+from segmentstream_api.destinations.amplitude.destination import Amplitude
 from segmentstream_api.destinations.base import Destination
-from segmentstream_api.destinations.bigquery import BigQuery
-from segmentstream_api.destinations.clickhouse import ClickHouse
-from segmentstream_api.destinations.facebook_conversions import FacebookConversions
-from segmentstream_api.destinations.file import File
-from segmentstream_api.destinations.google_analytics import GoogleAnalytics
-from segmentstream_api.destinations.kafka import Kafka
-from segmentstream_api.destinations.mixpanel import Mixpanel
-from segmentstream_api.destinations.postgresql import PostgreSQL
+from segmentstream_api.destinations.bigquery.destination import BigQuery
+from segmentstream_api.destinations.clickhouse.destination import ClickHouse
+from segmentstream_api.destinations.facebook_conversions.destination import FacebookConversions
+from segmentstream_api.destinations.file.destination import File
+from segmentstream_api.destinations.google_analytics.destination import GoogleAnalytics
+from segmentstream_api.destinations.kafka.destination import Kafka
+from segmentstream_api.destinations.mixpanel.destination import Mixpanel
+from segmentstream_api.destinations.postgresql.destination import PostgreSQL
 from segmentstream_api.destinations.posthog import PostHog
 from segmentstream_api.destinations.segment import Segment
-from segmentstream_api.destinations.webhook import Webhook
+from segmentstream_api.destinations.webhook.destination import Webhook
 from segmentstream_api.errors import (
     ConfigError,
     DuplicateDestinationType,

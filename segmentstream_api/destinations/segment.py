@@ -25,18 +25,18 @@ from segmentstream_api.destinations.base import (
     Rejected,
     Retry,
 )
-from segmentstream_api.destinations.batch import in_one_request, shared
-from segmentstream_api.destinations.endpoint import (
+from segmentstream_api.destinations.mapping.envelope import Envelope
+from segmentstream_api.destinations.segment_original import original_call
+from segmentstream_api.destinations.transport.batch import in_one_request, shared
+from segmentstream_api.destinations.transport.endpoint import (
     BASE_URL,
     TIMEOUT,
     base_url,
     base_url_problems,
     region,
 )
-from segmentstream_api.destinations.envelope import Envelope
-from segmentstream_api.destinations.http import Answer, HttpSender, outcome_of
-from segmentstream_api.destinations.segment_original import original_call
-from segmentstream_api.destinations.vendor_json import encoded, json_object
+from segmentstream_api.destinations.transport.json import encoded, json_object
+from segmentstream_api.destinations.transport.sender import Answer, HttpSender, outcome_of
 
 HOSTS: Mapping[str, str] = MappingProxyType(
     {"us": "https://api.segment.io", "eu": "https://events.eu1.segmentapis.com"}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from segmentstream_api.destinations.envelope import Envelope, mapping
+from segmentstream_api.destinations.mapping.envelope import Envelope, mapping
 
 TYPES = frozenset({"track", "identify", "page", "screen", "group", "alias"})
 KEPT_AT = "segment"

@@ -8,7 +8,7 @@ import pytest
 
 from segmentstream_api.commands.probe import probe
 from segmentstream_api.config import load_settings
-from segmentstream_api.destinations.file import File
+from segmentstream_api.destinations.file.destination import File
 from segmentstream_api.testing import Peer, answer
 
 CONFIGURATION = """

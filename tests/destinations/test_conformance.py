@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from segmentstream_api.destinations.extra import ExtraDestination
+from segmentstream_api.destinations.optional import ExtraDestination
 from segmentstream_api.destinations.registry import load_registry
 from segmentstream_api.testing import DestinationConformance, Subject, answer
 from tests.optional import require

@@ -5,14 +5,14 @@ from importlib import metadata
 import pytest
 
 from segmentstream_api.destinations.base import Delivered, Destination
-from segmentstream_api.destinations.file import File
+from segmentstream_api.destinations.file.destination import File
 from segmentstream_api.destinations.registry import (
     ENTRY_POINT_GROUP,
     OWN,
     destination_class,
     load_registry,
 )
-from segmentstream_api.destinations.webhook import Webhook
+from segmentstream_api.destinations.webhook.destination import Webhook
 from segmentstream_api.errors import (
     ConfigError,
     DuplicateDestinationType,

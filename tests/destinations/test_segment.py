@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from segmentstream_api.destinations.base import Delivered, Rejected, Retry
-from segmentstream_api.destinations.batch import NO_ROOM
 from segmentstream_api.destinations.segment import HOSTS, MOST_BATCH_BYTES, Segment
+from segmentstream_api.destinations.transport.batch import NO_ROOM
 from segmentstream_api.testing import answer
 
 from . import events
