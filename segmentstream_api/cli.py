@@ -10,21 +10,21 @@ from collections.abc import Sequence
 
 from segmentstream_api.commands import (
     check,
-    dead_letters,
     deliver,
     destinations,
-    import_,
     init,
     mock,
     send,
     serve,
     status,
-    store,
     token,
-    validate,
 )
+from segmentstream_api.commands import store_move as store
 from segmentstream_api.commands.arguments import EXIT_INTERRUPTED, PROGRAM, HelpFormatter
+from segmentstream_api.commands.dead_letters import command as dead_letters
+from segmentstream_api.commands.importing import command as import_
 from segmentstream_api.commands.table import printable
+from segmentstream_api.commands.validating import command as validate
 from segmentstream_api.errors import SegmentStreamError
 from segmentstream_api.version import package_version
 

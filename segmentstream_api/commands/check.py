@@ -19,9 +19,9 @@ from segmentstream_api.commands.arguments import (
     config_path,
     read_settings,
 )
-from segmentstream_api.commands.probe import probe
 from segmentstream_api.commands.progress import progress
 from segmentstream_api.commands.table import counted, print_json, print_table
+from segmentstream_api.commands.test_event import probe
 from segmentstream_api.config import DestinationSettings, Project, Settings
 from segmentstream_api.errors import ConfigError, SegmentStreamError
 from segmentstream_api.schemas import Contract, schema_folder

@@ -10,7 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from segmentstream_api.commands.arguments import Subparsers, add_command
-from segmentstream_api.commands.service import (
+from segmentstream_api.commands.service_client import (
     TOKEN_HELP,
     Service,
     add_service_options,

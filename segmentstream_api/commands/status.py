@@ -14,7 +14,7 @@ from segmentstream_api.commands.arguments import (
     add_json_option,
     read_settings,
 )
-from segmentstream_api.commands.existing_store import existing_store
+from segmentstream_api.commands.open_store import existing_store
 from segmentstream_api.commands.table import instant, print_json, print_table
 from segmentstream_api.store.base import DestinationStats
 

@@ -7,15 +7,15 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from segmentstream_api.commands import dead_letters_change
 from segmentstream_api.commands.arguments import (
     Subparsers,
     add_command,
     at_least_one,
     read_settings,
 )
-from segmentstream_api.commands.dead_letter_filter import add_options, wanted
-from segmentstream_api.commands.existing_store import existing_store
+from segmentstream_api.commands.dead_letters import change as dead_letters_change
+from segmentstream_api.commands.dead_letters.filter import add_options, wanted
+from segmentstream_api.commands.open_store import existing_store
 from segmentstream_api.commands.table import counted, instant, print_json, print_table, printable
 from segmentstream_api.store.base import DeadLetter
 

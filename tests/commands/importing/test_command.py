@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from segmentstream_api.commands.past_event import Past, past_event
+from segmentstream_api.commands.importing.past_event import Past, past_event
 from segmentstream_api.testing import Peer, answer, closed_port
 from tests.commands.folder import start
 from tests.system.service import TOKEN

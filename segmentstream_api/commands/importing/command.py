@@ -22,11 +22,11 @@ from segmentstream_api.commands.arguments import (
     at_least_one,
 )
 from segmentstream_api.commands.documents import Document, read_documents, total_bytes
-from segmentstream_api.commands.import_outcome import INTERRUPTED, Outcome, place, sentences
-from segmentstream_api.commands.past_event import Past, past_event
-from segmentstream_api.commands.posting import Posting, Rejection
+from segmentstream_api.commands.importing.outcome import INTERRUPTED, Outcome, place, sentences
+from segmentstream_api.commands.importing.past_event import Past, past_event
+from segmentstream_api.commands.importing.posting import Posting, Rejection
 from segmentstream_api.commands.progress import progress
-from segmentstream_api.commands.service import TOKEN_HELP, Service, add_service_options
+from segmentstream_api.commands.service_client import TOKEN_HELP, Service, add_service_options
 from segmentstream_api.commands.table import counted, print_json, printable
 from segmentstream_api.errors import CommandError
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from segmentstream_api.commands.probe import probe
+from segmentstream_api.commands.test_event import probe
 from segmentstream_api.config import load_settings
 from segmentstream_api.destinations.file.destination import File
 from segmentstream_api.testing import Peer, answer

@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from segmentstream_api.commands.store import move
+from segmentstream_api.commands.store_move import move
 from segmentstream_api.errors import StoreUnavailable
 from segmentstream_api.store.sqlite import SqliteStore
 from segmentstream_api.store.sqlite_file import SqliteFile

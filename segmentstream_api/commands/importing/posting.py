@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from segmentstream_api.commands.service import Service, errors_in, problem_in
+from segmentstream_api.commands.service_client import Service, errors_in, problem_in
 from segmentstream_api.destinations.base import Retry
 from segmentstream_api.destinations.transport.retry_after import retry_after_seconds
 from segmentstream_api.destinations.transport.sender import Answer

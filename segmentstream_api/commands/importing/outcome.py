@@ -9,7 +9,7 @@ from typing import Any
 
 from segmentstream_api.commands.arguments import EXIT_INTERRUPTED, PROGRAM
 from segmentstream_api.commands.documents import Document
-from segmentstream_api.commands.posting import Rejection
+from segmentstream_api.commands.importing.posting import Rejection
 
 INTERRUPTED = "interrupted"
 _EXIT_REJECTED = 1

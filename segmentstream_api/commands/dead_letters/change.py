@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Sequence
 
 from segmentstream_api.commands.arguments import Subparsers, add_command, read_settings
-from segmentstream_api.commands.dead_letter_filter import add_options, wanted
-from segmentstream_api.commands.existing_store import existing_store
+from segmentstream_api.commands.dead_letters.filter import add_options, wanted
+from segmentstream_api.commands.open_store import existing_store
 from segmentstream_api.commands.progress import progress
 from segmentstream_api.commands.table import counted, print_json, printable
 from segmentstream_api.errors import CommandError, SegmentStreamError

@@ -18,7 +18,7 @@ from segmentstream_api.commands.arguments import (
 from segmentstream_api.commands.documents import Document, files_in, read_documents, total_bytes
 from segmentstream_api.commands.progress import progress
 from segmentstream_api.commands.table import counted, print_json, print_table, printable
-from segmentstream_api.commands.verdict import Judge, Totals, Verdict
+from segmentstream_api.commands.validating.verdict import Judge, Totals, Verdict
 from segmentstream_api.errors import CommandError
 from segmentstream_api.event_types.rules import EventTypes
 
