@@ -10,7 +10,7 @@ import falcon
 from segmentstream_api import metrics, metrics_folder
 from segmentstream_api.auth import Authenticator
 from segmentstream_api.config import Settings
-from segmentstream_api.delivery.deliveries import Deliveries
+from segmentstream_api.delivery.supervisor import Deliveries
 from segmentstream_api.event_types.rules import EventTypes
 from segmentstream_api.exposition import Exposition
 from segmentstream_api.http.cors import CrossOrigin
@@ -30,7 +30,7 @@ from segmentstream_api.schemas import Contract, schema_folder
 from segmentstream_api.sources.base import Source
 from segmentstream_api.sources.registry import load_sources
 from segmentstream_api.store.base import Store
-from segmentstream_api.store.choice import create_store
+from segmentstream_api.store.factory import create_store
 
 
 class Application(falcon.App[Any, Any]):

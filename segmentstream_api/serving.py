@@ -33,7 +33,7 @@ from segmentstream_api.logs.entries import (
 )
 from segmentstream_api.logs.stderr import for_people
 from segmentstream_api.metrics_files import MetricsFiles
-from segmentstream_api.store.choice import create_store
+from segmentstream_api.store.factory import create_store
 
 EXIT_UNUSABLE = 2
 

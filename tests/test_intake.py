@@ -9,8 +9,8 @@ from segmentstream_api.destinations.base import Delivered, Retry
 from segmentstream_api.errors import StoreUnavailable
 from segmentstream_api.intake import Intake
 from segmentstream_api.store.base import Acceptance
-from segmentstream_api.store.sqlite import SqliteStore
-from segmentstream_api.store.sqlite_file import SqliteFile
+from segmentstream_api.store.sqlite.file import SqliteFile
+from segmentstream_api.store.sqlite.store import SqliteStore
 from tests.fakes import (
     A_DAY,
     Clock,

@@ -26,7 +26,7 @@ from segmentstream_api.config import DestinationSettings, Project, Settings
 from segmentstream_api.errors import ConfigError, SegmentStreamError
 from segmentstream_api.schemas import Contract, schema_folder
 from segmentstream_api.store.base import Store
-from segmentstream_api.store.choice import create_store
+from segmentstream_api.store.factory import create_store
 
 _EXIT_WRONG = 1
 _EXIT_UNUSABLE = 2

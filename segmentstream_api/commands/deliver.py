@@ -16,7 +16,7 @@ from segmentstream_api.commands.arguments import (
     add_config_option,
     read_settings,
 )
-from segmentstream_api.delivery.deliveries import Deliveries
+from segmentstream_api.delivery.supervisor import Deliveries
 from segmentstream_api.errors import CommandError, SegmentStreamError
 from segmentstream_api.exposition import Exposition
 from segmentstream_api.logs.entries import (
@@ -28,7 +28,7 @@ from segmentstream_api.logs.entries import (
 from segmentstream_api.logs.stderr import log_to_stderr
 from segmentstream_api.readiness import Readiness
 from segmentstream_api.store.base import Store
-from segmentstream_api.store.choice import create_store
+from segmentstream_api.store.factory import create_store
 
 _EXIT_UNUSABLE = 2
 _SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})

@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 
 from segmentstream_api.config import Settings
 from segmentstream_api.store.base import Store
-from segmentstream_api.store.choice import create_store
+from segmentstream_api.store.factory import create_store
 
 
 @contextmanager

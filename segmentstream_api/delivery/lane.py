@@ -15,8 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from segmentstream_api.delivery.breaker import Breaker
 from segmentstream_api.delivery.pace import Pace
+from segmentstream_api.delivery.recorder import Watch
 from segmentstream_api.delivery.schedule import Schedule
-from segmentstream_api.delivery.watch import Watch
 from segmentstream_api.destinations.base import Delivery, Destination, Outcome, Retry
 from segmentstream_api.groupcommit import GroupCommit, Ticket
 from segmentstream_api.integrations import Names

@@ -8,8 +8,8 @@ from typing import Any
 
 from segmentstream_api.event import Event
 from segmentstream_api.store.base import Acceptance, Receipt
-from segmentstream_api.store.sqlite import SqliteStore
-from segmentstream_api.store.sqlite_file import SqliteFile
+from segmentstream_api.store.sqlite.file import SqliteFile
+from segmentstream_api.store.sqlite.store import SqliteStore
 
 _RETRY_FOR_SECONDS = _KEEP_FOR_SECONDS = 3600.0  # nothing is sent, so nothing waits or is given up
 

@@ -15,8 +15,8 @@ from typing import Any
 from segmentstream_api.auth import token_digest
 from segmentstream_api.event import new_event
 from segmentstream_api.store.base import Buried, DestinationState
-from segmentstream_api.store.sqlite import SqliteStore
-from segmentstream_api.store.sqlite_file import SqliteFile
+from segmentstream_api.store.sqlite.file import SqliteFile
+from segmentstream_api.store.sqlite.store import SqliteStore
 from tests.system.service import TOKEN
 
 CONFIGURATION = f"""

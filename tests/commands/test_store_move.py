@@ -8,8 +8,8 @@ import pytest
 
 from segmentstream_api.commands.store_move import move
 from segmentstream_api.errors import StoreUnavailable
-from segmentstream_api.store.sqlite import SqliteStore
-from segmentstream_api.store.sqlite_file import SqliteFile
+from segmentstream_api.store.sqlite.file import SqliteFile
+from segmentstream_api.store.sqlite.store import SqliteStore
 from tests.commands.folder import start, until
 from tests.postgresql_server import PASSWORD
 from tests.system.service import Service

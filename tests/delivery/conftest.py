@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from segmentstream_api.store.sqlite import SqliteStore
-from segmentstream_api.store.sqlite_file import SqliteFile
+from segmentstream_api.store.sqlite.file import SqliteFile
+from segmentstream_api.store.sqlite.store import SqliteStore
 from tests.fakes import A_DAY, Clock
 
 

@@ -11,7 +11,7 @@ from segmentstream_api.delivery.housekeeping import (
 )
 from segmentstream_api.errors import StoreUnavailable
 from segmentstream_api.store.base import Settled
-from segmentstream_api.store.sqlite import SqliteStore
+from segmentstream_api.store.sqlite.store import SqliteStore
 from tests.fakes import A_DAY, Clock, an_event, until
 
 

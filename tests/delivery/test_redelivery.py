@@ -10,7 +10,7 @@ from segmentstream_api.delivery.redelivery import Redelivery
 from segmentstream_api.destinations.base import Delivered, Rejected, Retry
 from segmentstream_api.errors import StoreUnavailable
 from segmentstream_api.store.base import DeadLetterFilter, Postponed
-from segmentstream_api.store.sqlite import SqliteStore
+from segmentstream_api.store.sqlite.store import SqliteStore
 from tests.fakes import (
     PATIENCE_SECONDS,
     FakeBatchDestination,

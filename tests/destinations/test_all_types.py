@@ -15,8 +15,8 @@ from segmentstream_api.auth import token_digest
 from segmentstream_api.config import load_settings
 from segmentstream_api.delivery.redelivery import Redelivery
 from segmentstream_api.store.base import DeadLetterFilter
-from segmentstream_api.store.sqlite import SqliteStore
-from segmentstream_api.store.sqlite_file import SqliteFile
+from segmentstream_api.store.sqlite.file import SqliteFile
+from segmentstream_api.store.sqlite.store import SqliteStore
 from segmentstream_api.testing import Peer, answer
 
 from .kafka_cluster import Cluster

@@ -20,8 +20,8 @@ from segmentstream_api.store.base import (
     Postponed,
     Settled,
 )
-from segmentstream_api.store.sqlite import SqliteStore
-from segmentstream_api.store.sqlite_file import SqliteFile
+from segmentstream_api.store.sqlite.file import SqliteFile
+from segmentstream_api.store.sqlite.store import SqliteStore
 from tests.fakes import A_DAY, NOON, Clock, an_event, an_event_without_hit_id
 
 AN_HOUR = 3_600.0

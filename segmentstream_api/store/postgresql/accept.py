@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from segmentstream_api.event import Event
 from segmentstream_api.store.base import Acceptance, Receipt, storable
-from segmentstream_api.store.postgresql_connection import Connection
-from segmentstream_api.store.seen import seen_receipt
+from segmentstream_api.store.postgresql.connection import Connection
+from segmentstream_api.store.queries.dedup import seen_receipt
 
 # An expired record gives way, unless its event still waits. A row that gives no way is locked all
 # the same, so nobody can remove it before its fingerprint was read.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from segmentstream_api.event import Event
 from segmentstream_api.store.base import Acceptance, Receipt
-from segmentstream_api.store.reader import Reader, marks
+from segmentstream_api.store.queries.reader import Reader, marks
 
 
 def find_seen(reader: Reader, keys: Sequence[bytes], now: float) -> dict[bytes, bytes]:

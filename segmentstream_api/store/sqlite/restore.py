@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from segmentstream_api.store.base import UNNAMED, Carried, CarriedEvent
-from segmentstream_api.store.seen import find_seen
+from segmentstream_api.store.queries.dedup import find_seen
 
 
 def restore(

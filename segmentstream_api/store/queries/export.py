@@ -12,7 +12,7 @@ from segmentstream_api.store.base import (
     CarriedRow,
     Position,
 )
-from segmentstream_api.store.reader import Reader, marks
+from segmentstream_api.store.queries.reader import Reader, marks
 
 _ONLY_REMEMBERED = (
     " FROM seen WHERE expires_s > ? AND NOT EXISTS (SELECT 1 FROM event WHERE id = seen.event_id)"

@@ -20,8 +20,8 @@ from segmentstream_api.errors import SegmentStreamError, StoreUnavailable, Store
 from segmentstream_api.postgresql.faults import fault_of
 from segmentstream_api.postgresql.hang_up import hang_up
 from segmentstream_api.postgresql.quieten import quieten
-from segmentstream_api.store.postgresql_connection import Connection, Line, Outage
-from segmentstream_api.store.postgresql_deadlines import Deadlines
+from segmentstream_api.store.postgresql.connection import Connection, Line, Outage
+from segmentstream_api.store.postgresql.deadlines import Deadlines
 
 LONGEST_SECONDS = 5.0  # that a request waits for the store, as for SQLite's lock
 APPLICATION_NAME = "segmentstream-api store"

@@ -2,23 +2,19 @@ from __future__ import annotations
 
 import pytest
 
-from tests.optional import require
-
-from . import contract
-
-require("psycopg")
-
-from segmentstream_api.store.postgresql import PostgresqlStore  # noqa: E402 - only if it is there
+from segmentstream_api.store.sqlite.file import SqliteFile
+from segmentstream_api.store.sqlite.store import SqliteStore
+from tests.store import contract
 
 
-class TestPostgresqlStore(contract.StoreContract):
+class TestSqliteStore(contract.StoreContract):
     @pytest.fixture
-    def connect(self, empty_database, clock):
+    def connect(self, tmp_path, clock):
         made = []
 
         def connect():
-            store = PostgresqlStore(
-                empty_database,
+            store = SqliteStore(
+                SqliteFile(tmp_path / "store.db", floor_bytes=0),
                 dedup_window_seconds=contract.WINDOW,
                 retry_for_seconds=contract.RETRY_FOR,
                 dead_letters_for_seconds=contract.KEEP_DEAD_FOR,

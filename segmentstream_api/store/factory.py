@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from segmentstream_api.config import Settings, StoreSettings
 from segmentstream_api.store.base import Store
-from segmentstream_api.store.sqlite import SqliteStore
-from segmentstream_api.store.sqlite_file import SqliteFile
+from segmentstream_api.store.sqlite.file import SqliteFile
+from segmentstream_api.store.sqlite.store import SqliteStore
 
 
 def create_store(settings: Settings) -> Store:
@@ -28,7 +28,7 @@ def store_for(
             retry_for_seconds=retry_for_seconds,
             dead_letters_for_seconds=dead_letters_for_seconds,
         )
-    from segmentstream_api.store.postgresql import (  # noqa: PLC0415 - needs the extra
+    from segmentstream_api.store.postgresql.store import (  # noqa: PLC0415 - needs the extra
         PostgresqlStore,
     )
 

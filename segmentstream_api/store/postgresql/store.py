@@ -10,7 +10,6 @@ from psycopg.conninfo import conninfo_to_dict
 from segmentstream_api.errors import SegmentStreamError, StoreUnavailable
 from segmentstream_api.event import Event
 from segmentstream_api.logs.entries import CLOCK_SET_BACK, STORE_UNSAFE, STORE_UNSETTLED
-from segmentstream_api.store import postgresql_dead_letters, postgresql_outbox
 from segmentstream_api.store.base import (
     Carried,
     DeadLetter,
@@ -23,27 +22,33 @@ from segmentstream_api.store.base import (
     Settlement,
     Store,
 )
-from segmentstream_api.store.dead_letter_queries import count_dead_letters, find_dead_letters
-from segmentstream_api.store.export import count_export, export
-from segmentstream_api.store.postgresql_accept import insert_events
-from segmentstream_api.store.postgresql_clock import ServerClock
-from segmentstream_api.store.postgresql_connection import Connection
-from segmentstream_api.store.postgresql_connections import (
+from segmentstream_api.store.pending_settlements import Unwritten
+from segmentstream_api.store.postgresql import (
+    dead_letters as postgresql_dead_letters,
+)
+from segmentstream_api.store.postgresql import (
+    outbox as postgresql_outbox,
+)
+from segmentstream_api.store.postgresql.accept import insert_events
+from segmentstream_api.store.postgresql.clock import ServerClock
+from segmentstream_api.store.postgresql.connection import Connection
+from segmentstream_api.store.postgresql.connections import (
     APPLICATION_NAME,
     LONGEST_SECONDS,
     PostgresqlConnections,
 )
-from segmentstream_api.store.postgresql_database import (
+from segmentstream_api.store.postgresql.reader import PostgresqlReader
+from segmentstream_api.store.postgresql.restore import restore
+from segmentstream_api.store.postgresql.schema import (
     create_tables,
     identity_of,
     others_connected,
     require_right_to_create,
 )
-from segmentstream_api.store.postgresql_reader import PostgresqlReader
-from segmentstream_api.store.postgresql_restore import restore
-from segmentstream_api.store.seen import recall
-from segmentstream_api.store.stats import read_stats
-from segmentstream_api.store.unwritten import Unwritten
+from segmentstream_api.store.queries.dead_letters import count_dead_letters, find_dead_letters
+from segmentstream_api.store.queries.dedup import recall
+from segmentstream_api.store.queries.export import count_export, export
+from segmentstream_api.store.queries.stats import read_stats
 
 _PATIENT_SECONDS = 60.0  # for whoever counts and reads all there is; no request waits for it
 _MADE_DUE_AT_ONCE = 5_000  # rows of a large backlog, well within the time of a transaction

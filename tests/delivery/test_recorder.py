@@ -7,11 +7,11 @@ import pytest
 from prometheus_client import REGISTRY
 
 from segmentstream_api.delivery.breaker import Breaker
-from segmentstream_api.delivery.watch import Watch
+from segmentstream_api.delivery.recorder import Watch
 from segmentstream_api.destinations.base import Delivered, Rejected, Retry
 from segmentstream_api.errors import StoreUnavailable
 from segmentstream_api.store.base import DestinationState
-from segmentstream_api.store.sqlite import SqliteStore
+from segmentstream_api.store.sqlite.store import SqliteStore
 from tests.fakes import NOON, an_event
 
 

@@ -18,12 +18,12 @@ import pytest
 
 from segmentstream_api.errors import StoreUnavailable, StoreUnusable
 from segmentstream_api.store.base import Acceptance, Settled
-from segmentstream_api.store.sqlite import SqliteStore
-from segmentstream_api.store.sqlite_file import WAIT_FOR_LOCK_SECONDS, SqliteFile
+from segmentstream_api.store.sqlite.file import WAIT_FOR_LOCK_SECONDS, SqliteFile
+from segmentstream_api.store.sqlite.store import SqliteStore
 from tests.fakes import A_DAY, PATIENCE_SECONDS, Clock, Task, an_event
 
 PATIENCE = 0.2  # seconds that the stores here wait for a lock
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def a_store(path, *, floor_bytes=0, wait_for_lock_seconds=PATIENCE, clock=None):
@@ -573,7 +573,7 @@ class TestAFork:
             import os, sys
             from pathlib import Path
             from tests.fakes import an_event
-            from tests.store.test_sqlite_file import a_store
+            from tests.store.sqlite.test_file import a_store
 
             store = a_store(Path(sys.argv[1]))
             if os.fork() == 0:
@@ -594,7 +594,7 @@ class TestAFork:
             from pathlib import Path
             from segmentstream_api.errors import StoreUnusable
             from tests.fakes import an_event
-            from tests.store.test_sqlite_file import a_store
+            from tests.store.sqlite.test_file import a_store
 
             store = a_store(Path(sys.argv[1]))
             store.accept(an_event("first"), {"crm": 0})
@@ -678,7 +678,7 @@ class TestProcesses:
         script = f"""
             import sys
             from pathlib import Path
-            from tests.store.test_sqlite_file import write_and_tell
+            from tests.store.sqlite.test_file import write_and_tell
             write_and_tell(Path(sys.argv[1]), sys.argv[2], {writing})
             """
         with (

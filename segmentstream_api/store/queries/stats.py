@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from segmentstream_api.store.base import DestinationState, DestinationStats
-from segmentstream_api.store.reader import Reader
+from segmentstream_api.store.queries.reader import Reader
 
 
 def read_stats(reader: Reader) -> dict[str, DestinationStats]:

@@ -2,20 +2,22 @@ from __future__ import annotations
 
 import pytest
 
-from segmentstream_api.store.sqlite import SqliteStore
-from segmentstream_api.store.sqlite_file import SqliteFile
+from tests.optional import require
+from tests.store import contract
 
-from . import contract
+require("psycopg")
+
+from segmentstream_api.store.postgresql.store import PostgresqlStore  # noqa: E402 - only if it is there
 
 
-class TestSqliteStore(contract.StoreContract):
+class TestPostgresqlStore(contract.StoreContract):
     @pytest.fixture
-    def connect(self, tmp_path, clock):
+    def connect(self, empty_database, clock):
         made = []
 
         def connect():
-            store = SqliteStore(
-                SqliteFile(tmp_path / "store.db", floor_bytes=0),
+            store = PostgresqlStore(
+                empty_database,
                 dedup_window_seconds=contract.WINDOW,
                 retry_for_seconds=contract.RETRY_FOR,
                 dead_letters_for_seconds=contract.KEEP_DEAD_FOR,

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from segmentstream_api.store.base import REPLAYED, DeadLetter
-from segmentstream_api.store.sqlite_accept import delete_finished_events
+from segmentstream_api.store.sqlite.accept import delete_finished_events
 
 
 def replay_dead_letters(

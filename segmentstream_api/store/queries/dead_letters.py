@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from segmentstream_api.store.base import DeadLetter, DeadLetterFilter
-from segmentstream_api.store.reader import Reader
+from segmentstream_api.store.queries.reader import Reader
 
 _FROM = " FROM dead_letter JOIN event ON event.id = dead_letter.event_id"
 

@@ -15,8 +15,8 @@ from psycopg.pq import TransactionStatus
 from segmentstream_api.errors import SegmentStreamError, StoreUnavailable
 from segmentstream_api.logs.entries import STORE_REACHED
 from segmentstream_api.postgresql.faults import fault_of
-from segmentstream_api.store.postgresql_database import SCHEMA
-from segmentstream_api.store.postgresql_deadlines import Deadlines
+from segmentstream_api.store.postgresql.deadlines import Deadlines
+from segmentstream_api.store.postgresql.schema import SCHEMA
 
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 

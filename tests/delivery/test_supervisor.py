@@ -12,11 +12,11 @@ from segmentstream_api.config import (
     Settings,
     StoreSettings,
 )
-from segmentstream_api.delivery.deliveries import Deliveries
+from segmentstream_api.delivery.supervisor import Deliveries
 from segmentstream_api.destinations.base import Delivered
 from segmentstream_api.errors import StoreUnavailable, StoreUnusable
 from segmentstream_api.store.base import DestinationState
-from segmentstream_api.store.sqlite import SqliteStore
+from segmentstream_api.store.sqlite.store import SqliteStore
 from tests.fakes import FakeDestination, Gate, an_event, until
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from segmentstream_api.store.base import storable
-from segmentstream_api.store.postgresql_connection import Connection
+from segmentstream_api.store.postgresql.connection import Connection
 
 
 class PostgresqlReader:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from segmentstream_api.errors import SegmentStreamError
 from segmentstream_api.event import Event
 from segmentstream_api.logs.entries import CLOCK_SET_BACK, STORE_UNSETTLED
-from segmentstream_api.store import sqlite_accept, sqlite_dead_letters, sqlite_outbox
 from segmentstream_api.store.base import (
     Carried,
     DeadLetter,
@@ -21,18 +20,27 @@ from segmentstream_api.store.base import (
     Settlement,
     Store,
 )
-from segmentstream_api.store.dead_letter_queries import (
+from segmentstream_api.store.pending_settlements import Unwritten
+from segmentstream_api.store.queries.dead_letters import (
     count_dead_letters,
     find_dead_letters,
 )
-from segmentstream_api.store.disk import free_space
-from segmentstream_api.store.export import count_export, export
-from segmentstream_api.store.seen import recall
-from segmentstream_api.store.sqlite_database import rewrite_schema_version
-from segmentstream_api.store.sqlite_file import WAIT_FOR_LOCK_SECONDS, SqliteFile
-from segmentstream_api.store.sqlite_restore import restore
-from segmentstream_api.store.stats import read_stats
-from segmentstream_api.store.unwritten import Unwritten
+from segmentstream_api.store.queries.dedup import recall
+from segmentstream_api.store.queries.export import count_export, export
+from segmentstream_api.store.queries.stats import read_stats
+from segmentstream_api.store.sqlite import (
+    accept as sqlite_accept,
+)
+from segmentstream_api.store.sqlite import (
+    dead_letters as sqlite_dead_letters,
+)
+from segmentstream_api.store.sqlite import (
+    outbox as sqlite_outbox,
+)
+from segmentstream_api.store.sqlite.disk import free_space
+from segmentstream_api.store.sqlite.file import WAIT_FOR_LOCK_SECONDS, SqliteFile
+from segmentstream_api.store.sqlite.restore import restore
+from segmentstream_api.store.sqlite.schema import rewrite_schema_version
 
 _PROBE_SECONDS = 1.0  # `writable` waits less for another program's lock than an event does
 

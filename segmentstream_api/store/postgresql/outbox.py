@@ -19,7 +19,7 @@ from segmentstream_api.store.base import (
     milliseconds,
     storable,
 )
-from segmentstream_api.store.postgresql_connection import Connection, rows_changed
+from segmentstream_api.store.postgresql.connection import Connection, rows_changed
 
 _SETTLE = """
 DELETE FROM outbox USING unnest(%s::bigint[], %s::text[]) AS given (event_id, destination)

@@ -17,8 +17,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from segmentstream_api.errors import StoreUnavailable, StoreUnusable
-from segmentstream_api.store.disk import require_space
-from segmentstream_api.store.sqlite_database import create_database, identity_of, refusal
+from segmentstream_api.store.sqlite.disk import require_space
+from segmentstream_api.store.sqlite.schema import create_database, identity_of, refusal
 
 WAIT_FOR_LOCK_SECONDS = 5.0
 _OPEN_BYTE = 128  # of the -shm file: after the eight locks that begin at 120

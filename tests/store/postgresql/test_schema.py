@@ -21,11 +21,11 @@ require("psycopg")
 
 import psycopg  # noqa: E402 - only if it is there
 
-from segmentstream_api.store.postgresql import PostgresqlStore  # noqa: E402 - as above
-from segmentstream_api.store.postgresql_clock import ServerClock  # noqa: E402 - as above
-from segmentstream_api.store.postgresql_connections import (  # noqa: E402 - as above
+from segmentstream_api.store.postgresql.clock import ServerClock  # noqa: E402 - as above
+from segmentstream_api.store.postgresql.connections import (  # noqa: E402 - as above
     PostgresqlConnections,
 )
+from segmentstream_api.store.postgresql.store import PostgresqlStore  # noqa: E402 - as above
 
 WINDOW = 86_400.0
 

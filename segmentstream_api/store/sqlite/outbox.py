@@ -15,7 +15,7 @@ from segmentstream_api.store.base import (
     milliseconds,
     storable,
 )
-from segmentstream_api.store.sqlite_accept import delete_settled
+from segmentstream_api.store.sqlite.accept import delete_settled
 
 _SET_BACK_MS = 5_000  # a row written this far in the future was written by a clock since set back
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from segmentstream_api.store.base import UNNAMED, Carried, storable
-from segmentstream_api.store.postgresql_accept import Remembered, insert_bodies, remember
-from segmentstream_api.store.postgresql_connection import Connection
+from segmentstream_api.store.postgresql.accept import Remembered, insert_bodies, remember
+from segmentstream_api.store.postgresql.connection import Connection
 
 _ROW = "INSERT INTO outbox VALUES (%s, %s, %s, %s, %s, %s, %s)"
 _DEATH = "INSERT INTO dead_letter VALUES (%s, %s, %s, %s, %s)"

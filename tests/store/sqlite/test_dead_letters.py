@@ -5,9 +5,9 @@ from contextlib import closing
 
 import pytest
 
-from segmentstream_api.store.sqlite import SqliteStore
-from segmentstream_api.store.sqlite_dead_letters import prune
-from segmentstream_api.store.sqlite_file import SqliteFile
+from segmentstream_api.store.sqlite.dead_letters import prune
+from segmentstream_api.store.sqlite.file import SqliteFile
+from segmentstream_api.store.sqlite.store import SqliteStore
 from tests.fakes import A_DAY, NOON, an_event
 
 
