@@ -30,7 +30,7 @@ from processes import BARE, CHECKOUT, SERVICE, free_port, running
 from segmentstream_api.app import create_store
 from segmentstream_api.config import load_settings
 from segmentstream_api.destinations.registry import load_registry
-from segmentstream_api.event import new_event
+from segmentstream_api.event.event import new_event
 
 EXAMPLE = CHECKOUT / "tests/cases/track/valid/documented-example.json"
 DIGEST = "sha256:6ca13d52ca70c883e0f0bb101e425a89e8624de51db2d2392593af6a84118090"  # of abc123

@@ -10,8 +10,9 @@ import falcon
 from segmentstream_api import metrics, metrics_folder
 from segmentstream_api.auth import Authenticator
 from segmentstream_api.config import Settings
+from segmentstream_api.contract.event_types.rules import EventTypes
+from segmentstream_api.contract.schemas import Contract, schema_folder
 from segmentstream_api.delivery.supervisor import Deliveries
-from segmentstream_api.event_types.rules import EventTypes
 from segmentstream_api.exposition import Exposition
 from segmentstream_api.http.cors import CrossOrigin
 from segmentstream_api.http.peer import Peers
@@ -26,7 +27,6 @@ from segmentstream_api.reference import reference_files
 from segmentstream_api.request_id import RequestIds
 from segmentstream_api.resources import AllowedMethods
 from segmentstream_api.routing import Routing
-from segmentstream_api.schemas import Contract, schema_folder
 from segmentstream_api.sources.base import Source
 from segmentstream_api.sources.registry import load_sources
 from segmentstream_api.store.base import Store

@@ -10,8 +10,8 @@ from itertools import islice
 from segmentstream_api import metrics
 from segmentstream_api.delivery.lane import Lane
 from segmentstream_api.errors import StoreUnavailable
-from segmentstream_api.event import Event
-from segmentstream_api.groupcommit import GroupCommit, Ticket
+from segmentstream_api.event.event import Event
+from segmentstream_api.group_commit import GroupCommit, Ticket
 from segmentstream_api.logs.entries import EVENT_CONFLICT
 from segmentstream_api.recent import Recent
 from segmentstream_api.routing import Routing

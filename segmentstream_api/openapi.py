@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urldefrag, urljoin
 
-from segmentstream_api.event_types.subschemas import subschemas
+from segmentstream_api.contract.event_types.subschemas import subschemas
 from segmentstream_api.problems import MEDIA_TYPE as PROBLEM_MEDIA_TYPE
 from segmentstream_api.request_id import HEADER
 from segmentstream_api.sources.segment import openapi as segment

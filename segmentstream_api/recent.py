@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from segmentstream_api.event import Event
+from segmentstream_api.event.event import Event
 from segmentstream_api.store.base import Acceptance, Receipt
 
 REMEMBERED_SECONDS = 600.0  # a storm is over by then; and less than any dedup window, an hour

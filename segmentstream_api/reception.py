@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from segmentstream_api import metrics
+from segmentstream_api.contract.event_types.rules import EventTypes
+from segmentstream_api.contract.schemas import Contract
 from segmentstream_api.errors import InvalidEvent, Refused
-from segmentstream_api.event import Event, new_event
-from segmentstream_api.event_types.rules import EventTypes
+from segmentstream_api.event.event import Event, new_event
 from segmentstream_api.intake import Intake
 from segmentstream_api.logs.entries import MESSAGE_REJECTED
-from segmentstream_api.schemas import Contract
 from segmentstream_api.sources.base import Message, Result, Source
 
 

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from segmentstream_api.schemas import schema_folder
+from segmentstream_api.contract.schemas import schema_folder
 
 PAGE = Path(__file__).parents[1] / "docs" / "events.md"
 _PLACE = re.compile(r"(<!-- events -->\n).*?(<!-- end -->)", re.DOTALL)

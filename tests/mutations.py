@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
-from segmentstream_api.event_types.subschemas import subschemas
+from segmentstream_api.contract.event_types.subschemas import subschemas
 
 # They demand nothing of a document. x-violation says only how a broken demand is told.
 _ANNOTATIONS = frozenset({"$schema", "$id", "title", "description", "examples", "x-violation"})

@@ -13,9 +13,9 @@ import subprocess
 import pytest
 from jsonschema import Draft202012Validator
 
+from segmentstream_api.contract.schemas import load_schema
 from segmentstream_api.logs import entries
 from segmentstream_api.logs.entries import LIBRARY_MESSAGE, SERVER_MESSAGE, Entry
-from segmentstream_api.schemas import load_schema
 from tests.system.log_check import CHECKOUT
 from tests.test_architecture import MODULES
 

@@ -11,9 +11,9 @@ import pytest
 from prometheus_client import REGISTRY, Counter, Histogram
 
 from segmentstream_api import metrics
+from segmentstream_api.contract.schemas import load_schema
 from segmentstream_api.destinations.base import Outcome
 from segmentstream_api.errors import ForbiddenOrigin, Refused, TooManyRequests, UnknownProject
-from segmentstream_api.schemas import load_schema
 from segmentstream_api.store.base import Acceptance
 from tests.declared import declared
 from tests.test_resources import EVENT, Api, basic

@@ -11,12 +11,12 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from segmentstream_api.app import create_app
 from segmentstream_api.config import load_settings
+from segmentstream_api.contract.event_types.subschemas import subschemas
+from segmentstream_api.contract.schemas import Contract, load_schema, schema_folder
 from segmentstream_api.destinations.registry import OWN
 from segmentstream_api.errors import ForbiddenOrigin, Refused, TooManyRequests, UnknownProject
-from segmentstream_api.event_types.subschemas import subschemas
 from segmentstream_api.openapi import openapi_document
 from segmentstream_api.reference import public_schemas
-from segmentstream_api.schemas import Contract, load_schema, schema_folder
 from tests.system.service import authorization, token_digest
 
 TRACK = load_schema("track.json")

@@ -15,8 +15,8 @@ from jsonschema import Draft202012Validator
 from segmentstream_api.app import Application, create_app
 from segmentstream_api.auth import token_digest
 from segmentstream_api.config import load_settings
+from segmentstream_api.contract.schemas import load_schema
 from segmentstream_api.destinations.registry import OWN
-from segmentstream_api.schemas import load_schema
 
 from .documents import DOCUMENTS
 

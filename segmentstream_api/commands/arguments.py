@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from segmentstream_api.config import DEFAULT_PATH, Settings, load_settings
 from segmentstream_api.destinations.registry import load_registry
-from segmentstream_api.instant import parse_instant
+from segmentstream_api.timestamps import parse_instant
 
 PROGRAM = "segmentstream-api"
 EXIT_INTERRUPTED = 130  # what a shell reports for SIGINT

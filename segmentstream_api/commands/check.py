@@ -23,8 +23,8 @@ from segmentstream_api.commands.progress import progress
 from segmentstream_api.commands.table import counted, print_json, print_table
 from segmentstream_api.commands.test_event import probe
 from segmentstream_api.config import DestinationSettings, Project, Settings
+from segmentstream_api.contract.schemas import Contract, schema_folder
 from segmentstream_api.errors import ConfigError, SegmentStreamError
-from segmentstream_api.schemas import Contract, schema_folder
 from segmentstream_api.store.base import Store
 from segmentstream_api.store.factory import create_store
 

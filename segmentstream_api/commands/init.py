@@ -18,9 +18,9 @@ from segmentstream_api.commands.arguments import (
 )
 from segmentstream_api.commands.token import new_token
 from segmentstream_api.config import DEFAULT_PATH
+from segmentstream_api.contract.schemas import load_schema
 from segmentstream_api.errors import CommandError
 from segmentstream_api.hello import TOKEN_FILE
-from segmentstream_api.schemas import load_schema
 
 _OWNER_ONLY = 0o600
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from segmentstream_api.instant import format_instant
+from segmentstream_api.timestamps import format_instant
 
 _GAP = "  "
 _NARROWEST_LAST_COLUMN = 24  # below that the wrapped text is harder to read than a block

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from segmentstream_api.config import DestinationSettings, Settings
 from segmentstream_api.destinations.base import Delivered, Delivery
-from segmentstream_api.event import new_event
+from segmentstream_api.event.event import new_event
 
 _PROJECT_OF_NONE = "test"  # for a destination that no project has
 

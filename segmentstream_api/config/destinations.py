@@ -12,7 +12,7 @@ from segmentstream_api.config.settings import DestinationSettings, EventSelectio
 from segmentstream_api.destinations.base import Destination
 from segmentstream_api.destinations.registry import destination_class
 from segmentstream_api.errors import Problem, UnknownDestinationType
-from segmentstream_api.integrations import ALL
+from segmentstream_api.event.integrations import ALL
 
 _COMMON_SETTINGS = frozenset({"type", "events", "exclude_events", "rename", "concurrency"})
 

@@ -19,11 +19,11 @@ from segmentstream_api.config.settings import (
 )
 from segmentstream_api.config.store import check_store, store_settings
 from segmentstream_api.config.toml_file import read_toml
+from segmentstream_api.contract.event_types.files import EventType
+from segmentstream_api.contract.event_types.rules import EventTypeSettings
+from segmentstream_api.contract.schemas import load_schema
 from segmentstream_api.destinations.base import Destination
 from segmentstream_api.errors import ConfigError
-from segmentstream_api.event_types.files import EventType
-from segmentstream_api.event_types.rules import EventTypeSettings
-from segmentstream_api.schemas import load_schema
 
 
 def load_settings(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from segmentstream_api.contract.schemas import Contract
 from segmentstream_api.errors import Problem
-from segmentstream_api.schemas import Contract
 
 
 def tables(document: Mapping[str, Any], section: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from segmentstream_api.config.places import dotted, strings, tables
+from segmentstream_api.contract.event_types.files import EventType, own_types
 from segmentstream_api.errors import Problem, UnusableSchemas
-from segmentstream_api.event_types.files import EventType, own_types
 
 
 def cross_references(document: Mapping[str, Any]) -> Iterator[Problem]:

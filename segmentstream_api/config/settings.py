@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from segmentstream_api.contract.event_types.rules import EventTypeSettings
 from segmentstream_api.destinations.base import Destination
-from segmentstream_api.event_types.rules import EventTypeSettings
 
 DEFAULT_PATH = "segmentstream.toml"
 

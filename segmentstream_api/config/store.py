@@ -9,9 +9,9 @@ from typing import Any
 from segmentstream_api.config.places import violations
 from segmentstream_api.config.settings import StoreSettings
 from segmentstream_api.config.toml_file import substituted
+from segmentstream_api.contract.schemas import load_schema
 from segmentstream_api.errors import ConfigError, Problem
 from segmentstream_api.postgresql.connection_string import problem_with
-from segmentstream_api.schemas import load_schema
 
 _SQLITE = "sqlite:///"
 _POSTGRESQL = ("postgresql://", "postgres://")

@@ -18,8 +18,8 @@ from segmentstream_api.delivery.pace import Pace
 from segmentstream_api.delivery.recorder import Watch
 from segmentstream_api.delivery.schedule import Schedule
 from segmentstream_api.destinations.base import Delivery, Destination, Outcome, Retry
-from segmentstream_api.groupcommit import GroupCommit, Ticket
-from segmentstream_api.integrations import Names
+from segmentstream_api.event.integrations import Names
+from segmentstream_api.group_commit import GroupCommit, Ticket
 from segmentstream_api.logs.entries import (
     DELIVERY_DEFECT,
     DESTINATION_DEFECTIVE,

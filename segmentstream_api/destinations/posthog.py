@@ -30,7 +30,7 @@ from segmentstream_api.destinations.transport.endpoint import (
 )
 from segmentstream_api.destinations.transport.json import encoded, json_object
 from segmentstream_api.destinations.transport.sender import Answer, HttpSender, outcome_of
-from segmentstream_api.instant import format_instant
+from segmentstream_api.timestamps import format_instant
 
 HOSTS: Mapping[str, str] = MappingProxyType(
     {"us": "https://us.i.posthog.com", "eu": "https://eu.i.posthog.com"}

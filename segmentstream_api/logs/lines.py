@@ -7,7 +7,6 @@ import logging
 from datetime import UTC, datetime
 from typing import Any
 
-from segmentstream_api.instant import format_instant
 from segmentstream_api.logs.entries import (
     ENTRY,
     FIELDS,
@@ -16,6 +15,7 @@ from segmentstream_api.logs.entries import (
     Entry,
 )
 from segmentstream_api.logs.traces import kind, trace
+from segmentstream_api.timestamps import format_instant
 
 _LONGEST_MESSAGE = 2000  # characters: all problems of a configuration, told at once
 _LONGEST_FIELD = 300

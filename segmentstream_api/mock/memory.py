@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from segmentstream_api.event import Event
+from segmentstream_api.event.event import Event
 from segmentstream_api.store.base import Acceptance, Receipt
 from segmentstream_api.store.sqlite.file import SqliteFile
 from segmentstream_api.store.sqlite.store import SqliteStore

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import ClassVar, TypeAlias
 
-from segmentstream_api.event import Event
+from segmentstream_api.event.event import Event
 
 
 class Acceptance(Enum):

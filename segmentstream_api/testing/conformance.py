@@ -26,8 +26,8 @@ from segmentstream_api.destinations.base import (
     Rejected,
     Retry,
 )
-from segmentstream_api.instant import format_instant
 from segmentstream_api.testing.peer import Peer, Received, answer, closed_port
+from segmentstream_api.timestamps import format_instant
 
 Make: TypeAlias = Callable[[str], Destination]
 """A destination of the subject's type that talks to the peer at this URL."""

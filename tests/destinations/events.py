@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from segmentstream_api.destinations.base import Delivery
-from segmentstream_api.event import new_event
+from segmentstream_api.event.event import new_event
 
 CASES = Path(__file__).parents[1] / "cases" / "track" / "valid"
 RECEIVED_AT = 1_770_000_000.0

@@ -7,11 +7,11 @@ import json
 import logging
 from typing import Any
 
+from segmentstream_api.contract.schemas import Contract
 from segmentstream_api.logs.entries import OURS
 from segmentstream_api.logs.handler import LimitedHandler
 from segmentstream_api.logs.limit import Limiter
 from segmentstream_api.logs.lines import JsonLines
-from segmentstream_api.schemas import Contract
 
 
 class Recorded:

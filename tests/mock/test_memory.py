@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from segmentstream_api.event import new_event
+from segmentstream_api.event.event import new_event
 from segmentstream_api.mock.memory import RememberingStore
 
 

@@ -19,8 +19,8 @@ from segmentstream_api.commands.documents import Document, files_in, read_docume
 from segmentstream_api.commands.progress import progress
 from segmentstream_api.commands.table import counted, print_json, print_table, printable
 from segmentstream_api.commands.validating.verdict import Judge, Totals, Verdict
+from segmentstream_api.contract.event_types.rules import EventTypes
 from segmentstream_api.errors import CommandError
-from segmentstream_api.event_types.rules import EventTypes
 
 
 def add_parser(subparsers: Subparsers) -> None:

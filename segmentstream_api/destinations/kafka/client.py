@@ -33,8 +33,8 @@ from segmentstream_api.destinations.kafka.outcomes import (
 )
 from segmentstream_api.destinations.mapping.envelope import Envelope
 from segmentstream_api.errors import DestinationUnusable
-from segmentstream_api.instant import parse_instant
 from segmentstream_api.logs.entries import KAFKA_REPORT_UNREADABLE
+from segmentstream_api.timestamps import parse_instant
 
 librdkafka = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from segmentstream_api.destinations.base import Delivery
-from segmentstream_api.instant import parse_instant
+from segmentstream_api.timestamps import parse_instant
 
 MAX_FLAT_NAME = 600
 """Characters; far longer than any vendor takes for the name of a property."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from segmentstream_api.instant import parse_instant
+from segmentstream_api.timestamps import parse_instant
 
 _MAX_SECONDS_OFF = 60  # ours: more than any request takes; the SDK sends at once and keeps nothing
 _FAR_YEAR = re.compile(r"[+-][0-9]{6}-")  # JavaScript's form of years before 0 and after 9999

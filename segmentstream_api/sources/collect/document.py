@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from segmentstream_api.identity import with_user_in_event
+from segmentstream_api.event.user import with_user_in_event
 from segmentstream_api.sources.base import SourceRequest
 from segmentstream_api.sources.collect.clock import is_off
 from segmentstream_api.sources.collect.corrections import corrected

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from segmentstream_api.instant import format_instant, parse_instant
+from segmentstream_api.timestamps import format_instant, parse_instant
 
 MAX_CLOCK_ERROR = timedelta(seconds=60)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from segmentstream_api.event import Event
+from segmentstream_api.event.event import Event
 from segmentstream_api.store.base import Acceptance, Receipt, storable
 from segmentstream_api.store.postgresql.connection import Connection
 from segmentstream_api.store.queries.dedup import seen_receipt

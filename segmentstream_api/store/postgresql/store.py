@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from psycopg.conninfo import conninfo_to_dict
 
 from segmentstream_api.errors import SegmentStreamError, StoreUnavailable
-from segmentstream_api.event import Event
+from segmentstream_api.event.event import Event
 from segmentstream_api.logs.entries import CLOCK_SET_BACK, STORE_UNSAFE, STORE_UNSETTLED
 from segmentstream_api.store.base import (
     Carried,

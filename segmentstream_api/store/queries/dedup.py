@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from segmentstream_api.event import Event
+from segmentstream_api.event.event import Event
 from segmentstream_api.store.base import Acceptance, Receipt
 from segmentstream_api.store.queries.reader import Reader, marks
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any
 
-from segmentstream_api.event import Event
+from segmentstream_api.event.event import Event
 from segmentstream_api.store.base import Acceptance, Receipt
 from segmentstream_api.store.queries.dedup import find_seen, seen_receipt
 from segmentstream_api.store.queries.reader import marks

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from segmentstream_api.errors import SegmentStreamError
-from segmentstream_api.event import Event
+from segmentstream_api.event.event import Event
 from segmentstream_api.logs.entries import CLOCK_SET_BACK, STORE_UNSETTLED
 from segmentstream_api.store.base import (
     Carried,

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from segmentstream_api.commands.dead_letters.change import PAGE_SIZE, in_pages
-from segmentstream_api.event import new_event
+from segmentstream_api.event.event import new_event
 from segmentstream_api.store.base import DeadLetterFilter
 from tests.commands.folder import start
 

@@ -8,8 +8,8 @@ from datetime import datetime
 import pytest
 
 from segmentstream_api.config import Project
+from segmentstream_api.contract.schemas import Contract
 from segmentstream_api.errors import UnknownProject, Violation
-from segmentstream_api.schemas import Contract
 from segmentstream_api.sources.base import Key, SourceRequest
 from segmentstream_api.sources.collect.source import Collect
 

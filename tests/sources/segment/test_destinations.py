@@ -11,7 +11,7 @@ from segmentstream_api.config import Project
 from segmentstream_api.destinations.base import Delivered, Delivery
 from segmentstream_api.destinations.facebook_conversions.destination import FacebookConversions
 from segmentstream_api.destinations.google_analytics.destination import GoogleAnalytics
-from segmentstream_api.event import new_event
+from segmentstream_api.event.event import new_event
 from segmentstream_api.sources.base import SourceRequest
 from segmentstream_api.sources.segment.source import Segment
 from segmentstream_api.testing import answer

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segmentstream_api.config import Project
+from segmentstream_api.contract.schemas import Contract
 from segmentstream_api.errors import Refused
-from segmentstream_api.event import new_event
-from segmentstream_api.schemas import Contract
+from segmentstream_api.event.event import new_event
 from segmentstream_api.sources.base import SourceRequest
 from segmentstream_api.sources.segment.source import Segment
 

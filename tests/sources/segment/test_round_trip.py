@@ -10,7 +10,7 @@ import pytest
 from segmentstream_api.config import Project
 from segmentstream_api.destinations.base import Delivered, Delivery
 from segmentstream_api.destinations.segment import Segment as SegmentDestination
-from segmentstream_api.event import new_event
+from segmentstream_api.event.event import new_event
 from segmentstream_api.sources.base import SourceRequest
 from segmentstream_api.sources.segment.source import Segment
 from segmentstream_api.testing import answer

@@ -9,9 +9,9 @@ from datetime import datetime
 import pytest
 
 from segmentstream_api.config import Project
+from segmentstream_api.contract.event_types.rules import EventTypes
+from segmentstream_api.contract.schemas import Contract
 from segmentstream_api.errors import InvalidEvent, TooLarge
-from segmentstream_api.event_types.rules import EventTypes
-from segmentstream_api.schemas import Contract
 from segmentstream_api.sources.base import SourceRequest
 from segmentstream_api.sources.segment.calls import MAX_CALLS
 from segmentstream_api.sources.segment.source import Segment

@@ -10,18 +10,17 @@ import pytest
 from hypothesis import given, settings
 from jsonschema.exceptions import SchemaError
 
-from segmentstream_api.errors import InvalidEvent, Violation
-from segmentstream_api.schemas import (
+from segmentstream_api.contract.schemas import (
     ISO_8601,
     MAX_VIOLATIONS,
     Contract,
     load_schema,
     schema_folder,
 )
+from segmentstream_api.errors import InvalidEvent, Violation
+from tests.documents import DOCUMENTS
 
-from .documents import DOCUMENTS
-
-CASES = Path(__file__).parent / "cases" / "track"
+CASES = Path(__file__).parents[1] / "cases" / "track"
 VALID = sorted((CASES / "valid").glob("*.json"))
 INVALID = sorted((CASES / "invalid").glob("*.json"))
 TRACK = Contract.load("track.json")

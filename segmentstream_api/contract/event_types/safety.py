@@ -7,7 +7,7 @@ from typing import Any
 
 import jsonschema_rs
 
-from segmentstream_api.event_types.subschemas import Schemas, address, subschemas
+from segmentstream_api.contract.event_types.subschemas import Schemas, address, subschemas
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _REFUSED = {

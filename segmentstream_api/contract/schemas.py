@@ -14,10 +14,10 @@ from typing import Any
 import jsonschema_rs
 from jsonschema import Draft202012Validator, FormatChecker
 
+from segmentstream_api.contract.compiled import Referred, without_dialect
+from segmentstream_api.contract.violations import explained
 from segmentstream_api.errors import InvalidEvent, Violation
-from segmentstream_api.instant import parse_instant
-from segmentstream_api.referred import Referred, without_dialect
-from segmentstream_api.violations import explained
+from segmentstream_api.timestamps import parse_instant
 
 MAX_VIOLATIONS = 50  # ours: nobody reads more, and it bounds the work for a hostile document
 
@@ -32,7 +32,7 @@ ISO_8601_FORMAT = "iso-8601"
 _FORMATS = FormatChecker(formats=())
 
 
-def schema_folder(package: Path = Path(__file__).parent) -> Path:
+def schema_folder(package: Path = Path(__file__).parents[1]) -> Path:
     """Where the schemas are: inside an installed package, or at the top of a checkout."""
     installed = package / "data" / "schemas"
     return installed if installed.is_dir() else package.parent / "schemas"

@@ -11,8 +11,8 @@ from typing import Any
 from uuid import uuid4
 
 from segmentstream_api.errors import Violation
-from segmentstream_api.identity import with_user_in_event
-from segmentstream_api.instant import canonical_instant, format_instant
+from segmentstream_api.event.user import with_user_in_event
+from segmentstream_api.timestamps import canonical_instant, format_instant
 
 # Made once: json.dumps with options makes a new encoder at each call.
 _ENVELOPE = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))

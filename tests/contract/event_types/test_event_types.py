@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
+from segmentstream_api.contract.event_types.files import own_types, segmentstream_types
+from segmentstream_api.contract.event_types.rules import EventTypes, EventTypeSettings
+from segmentstream_api.contract.event_types.safety import slow
+from segmentstream_api.contract.event_types.subschemas import subschemas
+from segmentstream_api.contract.schemas import Contract, schema_folder
 from segmentstream_api.errors import InvalidEvent, UnusableSchemas, Violation
-from segmentstream_api.event_types.files import own_types, segmentstream_types
-from segmentstream_api.event_types.rules import EventTypes, EventTypeSettings
-from segmentstream_api.event_types.safety import slow
-from segmentstream_api.event_types.subschemas import subschemas
-from segmentstream_api.schemas import Contract, schema_folder
 
-CASES = Path(__file__).parent / "cases" / "events"
+CASES = Path(__file__).parents[2] / "cases" / "events"
 VALID = sorted(CASES.glob("*/valid/*.json"))
 INVALID = sorted(CASES.glob("*/invalid/*.json"))
 FILES = sorted((schema_folder() / "events").glob("*.json"))

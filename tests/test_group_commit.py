@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from segmentstream_api.groupcommit import GroupCommit
+from segmentstream_api.group_commit import GroupCommit
 
 from .fakes import PATIENCE_SECONDS, Gate, Task
 

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from segmentstream_api.errors import Violation
-from segmentstream_api.event import new_event
+from segmentstream_api.event.event import new_event
 
 AT = 1_750_000_000.25
 WRITTEN = "2025-06-15T15:06:40.250Z"

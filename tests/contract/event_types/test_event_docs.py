@@ -6,9 +6,9 @@ import json
 import re
 import tomllib
 
-from segmentstream_api.event_types.files import own_types
-from segmentstream_api.event_types.rules import EventTypes, EventTypeSettings
-from segmentstream_api.schemas import load_schema
+from segmentstream_api.contract.event_types.files import own_types
+from segmentstream_api.contract.event_types.rules import EventTypes, EventTypeSettings
+from segmentstream_api.contract.schemas import load_schema
 from tests.event_tables import PAGE, filled
 
 TEXT = PAGE.read_text("utf-8")

@@ -15,11 +15,11 @@ import jsonschema_rs
 from jsonschema.exceptions import SchemaError
 from referencing.exceptions import Unresolvable
 
+from segmentstream_api.contract.compiled import Referred
+from segmentstream_api.contract.event_types.safety import faults
+from segmentstream_api.contract.event_types.subschemas import Places, subschemas
+from segmentstream_api.contract.schemas import Contract, referred, schema_folder
 from segmentstream_api.errors import UnusableSchemas
-from segmentstream_api.event_types.safety import faults
-from segmentstream_api.event_types.subschemas import Places, subschemas
-from segmentstream_api.referred import Referred
-from segmentstream_api.schemas import Contract, referred, schema_folder
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from segmentstream_api.instant import canonical_instant, format_instant, parse_instant
+from segmentstream_api.timestamps import canonical_instant, format_instant, parse_instant
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from segmentstream_api.integrations import Names, select
+from segmentstream_api.event.integrations import Names, select
 
 ARCHIVE = Names("archive", "File")
 CRM = Names("crm", "Webhook")

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from segmentstream_api.event_types.files import our_schemas
-from segmentstream_api.identity import with_user_in_event
-from segmentstream_api.schemas import Contract, load_schema, referred
+from segmentstream_api.contract.event_types.files import our_schemas
+from segmentstream_api.contract.schemas import Contract, load_schema, referred
+from segmentstream_api.event.user import with_user_in_event
 from tests.mutations import mutations
 
-CASES = Path(__file__).parent / "cases"
+CASES = Path(__file__).parents[1] / "cases"
 SCHEMAS = our_schemas()
 OTHERS = referred(SCHEMAS)
 EVENTS = sorted(uri for uri in SCHEMAS if uri.startswith("/schemas/events/"))
