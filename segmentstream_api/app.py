@@ -8,25 +8,25 @@ from typing import Any
 import falcon
 
 from segmentstream_api import metrics, metrics_folder
-from segmentstream_api.auth import Authenticator
 from segmentstream_api.config import Settings
 from segmentstream_api.contract.event_types.rules import EventTypes
 from segmentstream_api.contract.schemas import Contract, schema_folder
 from segmentstream_api.delivery.supervisor import Deliveries
 from segmentstream_api.exposition import Exposition
+from segmentstream_api.http.auth import Authenticator
 from segmentstream_api.http.cors import CrossOrigin
+from segmentstream_api.http.operations import Health, Metrics, Ready, Version
 from segmentstream_api.http.peer import Peers
+from segmentstream_api.http.problems import add_handlers
 from segmentstream_api.http.rate_limit import RateLimits
+from segmentstream_api.http.reference import reference_files
+from segmentstream_api.http.request_id import RequestIds
 from segmentstream_api.http.source import Gate, source_routes
-from segmentstream_api.intake import Intake
-from segmentstream_api.monitoring import Health, Metrics, Ready, Version
-from segmentstream_api.problems import add_handlers
+from segmentstream_api.http.track import AllowedMethods
+from segmentstream_api.intake.intake import Intake
+from segmentstream_api.intake.reception import Reception
+from segmentstream_api.intake.routing import Routing
 from segmentstream_api.readiness import Readiness
-from segmentstream_api.reception import Reception
-from segmentstream_api.reference import reference_files
-from segmentstream_api.request_id import RequestIds
-from segmentstream_api.resources import AllowedMethods
-from segmentstream_api.routing import Routing
 from segmentstream_api.sources.base import Source
 from segmentstream_api.sources.registry import load_sources
 from segmentstream_api.store.base import Store

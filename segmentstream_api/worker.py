@@ -10,8 +10,8 @@ from gunicorn.http import errors as http
 from gunicorn.workers.gthread import ThreadWorker
 
 from segmentstream_api import metrics
+from segmentstream_api.http.request_id import new_request_id
 from segmentstream_api.logs.entries import NOT_HTTP
-from segmentstream_api.request_id import new_request_id
 
 _NOT_HTTP = (
     http.ParseException,

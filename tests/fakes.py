@@ -12,7 +12,7 @@ from segmentstream_api.delivery.lane import Lane
 from segmentstream_api.delivery.schedule import Schedule
 from segmentstream_api.destinations.base import Delivered, Delivery, Destination, Outcome
 from segmentstream_api.event.event import Event, new_event
-from segmentstream_api.routing import Routing
+from segmentstream_api.intake.routing import Routing
 from segmentstream_api.store.base import Store
 
 A_DAY = 86_400.0

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from segmentstream_api.auth import token_digest
 from segmentstream_api.config import EventSelection, load_settings
 from segmentstream_api.contract.schemas import load_schema
 from segmentstream_api.destinations.base import Destination
 from segmentstream_api.destinations.registry import load_registry
 from segmentstream_api.errors import ConfigError
+from segmentstream_api.http.auth import token_digest
 from tests.fakes import FakeDestination
 
 DOCS = Path(__file__).parents[1] / "docs"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from segmentstream_api.body import MAX_BODY_BYTES
 from segmentstream_api.contract.schemas import load_schema
+from segmentstream_api.http.body import MAX_BODY_BYTES
 from segmentstream_api.sources.collect.source import Collect
 from segmentstream_api.sources.segment.source import Segment
 

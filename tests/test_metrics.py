@@ -16,7 +16,7 @@ from segmentstream_api.destinations.base import Outcome
 from segmentstream_api.errors import ForbiddenOrigin, Refused, TooManyRequests, UnknownProject
 from segmentstream_api.store.base import Acceptance
 from tests.declared import declared
-from tests.test_resources import EVENT, Api, basic
+from tests.http.test_track import EVENT, Api, basic
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTED = {

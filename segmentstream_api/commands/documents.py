@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from segmentstream_api.body import MAX_BODY_BYTES
 from segmentstream_api.errors import CommandError
+from segmentstream_api.http.body import MAX_BODY_BYTES
 
 STANDARD_INPUT = "-"
 _ENOUGH_BYTES = MAX_BODY_BYTES + 1  # to see that a document is too large

@@ -8,7 +8,6 @@ import re
 import shlex
 from pathlib import Path
 
-from segmentstream_api.auth import token_digest
 from segmentstream_api.commands.arguments import (
     PROGRAM,
     Subparsers,
@@ -21,6 +20,7 @@ from segmentstream_api.config import DEFAULT_PATH
 from segmentstream_api.contract.schemas import load_schema
 from segmentstream_api.errors import CommandError
 from segmentstream_api.hello import TOKEN_FILE
+from segmentstream_api.http.auth import token_digest
 
 _OWNER_ONLY = 0o600
 

@@ -7,10 +7,10 @@ import getpass
 import secrets
 import sys
 
-from segmentstream_api.auth import token_digest
 from segmentstream_api.commands.arguments import Subparsers, add_command, add_json_option
 from segmentstream_api.commands.table import print_json
 from segmentstream_api.errors import CommandError
+from segmentstream_api.http.auth import token_digest
 
 _TOKEN_BYTES = 24  # of chance: 32 characters that nobody guesses
 

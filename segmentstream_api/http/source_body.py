@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from segmentstream_api.body import read_body
 from segmentstream_api.errors import TooLarge, WrongContentEncoding, WrongLength
+from segmentstream_api.http.body import read_body
 from segmentstream_api.http.inflate import GZIP, inflated
 from segmentstream_api.sources.base import BodyRules
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from segmentstream_api.auth import token_digest
 from segmentstream_api.config import Settings, load_settings
+from segmentstream_api.http.auth import token_digest
 
 _CONFIGURATION = '[projects.default]\ntokens = ["{digest}"]\n'
 

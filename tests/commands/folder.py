@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from segmentstream_api.auth import token_digest
 from segmentstream_api.event.event import new_event
+from segmentstream_api.http.auth import token_digest
 from segmentstream_api.store.base import Buried, DestinationState
 from segmentstream_api.store.sqlite.file import SqliteFile
 from segmentstream_api.store.sqlite.store import SqliteStore

@@ -9,10 +9,10 @@ import tomllib
 
 import pytest
 
-from segmentstream_api.auth import token_digest
 from segmentstream_api.cli import main
 from segmentstream_api.config import load_settings
 from segmentstream_api.destinations.registry import load_registry
+from segmentstream_api.http.auth import token_digest
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from segmentstream_api.auth import token_digest
+from segmentstream_api.http.auth import token_digest
 from segmentstream_api.mock.client import TrackingApi
 from tests.commands.folder import start, until
 from tests.mock.project import PAGE

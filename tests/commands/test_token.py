@@ -7,8 +7,8 @@ import tomllib
 
 import pytest
 
-from segmentstream_api.auth import token_digest
 from segmentstream_api.commands.token import new_token
+from segmentstream_api.http.auth import token_digest
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from segmentstream_api.delivery.lane import Lane
 from segmentstream_api.destinations.base import Delivered, Retry
-from segmentstream_api.intake import Intake
+from segmentstream_api.intake.intake import Intake
 from tests.fakes import (
     Everything,
     FakeDestination,

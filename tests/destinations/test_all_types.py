@@ -11,9 +11,9 @@ import falcon.testing
 import pytest
 
 from segmentstream_api.app import create_app
-from segmentstream_api.auth import token_digest
 from segmentstream_api.config import load_settings
 from segmentstream_api.delivery.redelivery import Redelivery
+from segmentstream_api.http.auth import token_digest
 from segmentstream_api.store.base import DeadLetterFilter
 from segmentstream_api.store.sqlite.file import SqliteFile
 from segmentstream_api.store.sqlite.store import SqliteStore

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from segmentstream_api.auth import token_digest
+from segmentstream_api.http.auth import token_digest
 from tests.mock.project import FILES, Project
 from tests.supply.distribution import Distribution, environment
 from tests.system.service import CHECKOUT

@@ -8,10 +8,10 @@ import falcon.testing
 import pytest
 
 from segmentstream_api.app import create_app
-from segmentstream_api.auth import token_digest
 from segmentstream_api.config import load_settings
 from segmentstream_api.destinations import registry as destinations
 from segmentstream_api.errors import ConfigError
+from segmentstream_api.http.auth import token_digest
 from segmentstream_api.sources import Message, Source, Violation
 from segmentstream_api.sources.registry import ENTRY_POINT_GROUP, OWN, load_sources
 from segmentstream_api.sources.track import Track

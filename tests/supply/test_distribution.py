@@ -41,8 +41,8 @@ def test_the_wheel_has_the_package_and_nothing_else_of_the_checkout(
     assert code == package
     for name in (
         "py.typed",
-        "static/docs.html",
-        "static/swagger-ui/swagger-ui-bundle.js",
+        "http/static/docs.html",
+        "http/static/swagger-ui/swagger-ui-bundle.js",
         "sources/segment/commerce.json",
     ):
         assert f"segmentstream_api/{name}" in code
@@ -64,7 +64,7 @@ def test_the_schemas_and_gunicorns_settings_travel_in_the_wheel(
 
 def test_every_licence_travels_in_the_wheel(in_wheel: set[str]):
     licences = {name.partition("/licenses/")[2] for name in in_wheel if "/licenses/" in name}
-    vendored = "segmentstream_api/static/swagger-ui/"
+    vendored = "segmentstream_api/http/static/swagger-ui/"
     assert licences == {"LICENSE", f"{vendored}LICENSE", f"{vendored}NOTICE"}
 
 

@@ -6,8 +6,8 @@ import hashlib
 import json
 from dataclasses import dataclass
 
-from segmentstream_api.body import MAX_BODY_BYTES, parse
 from segmentstream_api.errors import Refused
+from segmentstream_api.http.body import MAX_BODY_BYTES, parse
 
 _SORTED = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 _DIGITS = 32  # of 64: as many as a UUID has

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from segmentstream_api.body import MAX_BODY_BYTES, parse
 from segmentstream_api.contract.event_types.files import EventType
 from segmentstream_api.contract.event_types.rules import EventTypes
 from segmentstream_api.contract.schemas import Contract
 from segmentstream_api.errors import InvalidEvent, Refused, TooLarge, Violation
+from segmentstream_api.http.body import MAX_BODY_BYTES, parse
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from segmentstream_api.app import create_app
-from segmentstream_api.auth import token_digest
 from segmentstream_api.config import load_settings
 from segmentstream_api.destinations.registry import OWN
+from segmentstream_api.http.auth import token_digest
 
 ORIGIN = "https://shop.example.com"
 SETTINGS = f"""

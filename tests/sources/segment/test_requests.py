@@ -12,9 +12,9 @@ import pytest
 from prometheus_client import REGISTRY
 
 from segmentstream_api.app import create_app
-from segmentstream_api.auth import token_digest
 from segmentstream_api.config import load_settings
 from segmentstream_api.destinations.registry import OWN
+from segmentstream_api.http.auth import token_digest
 from segmentstream_api.sources.segment.source import Segment
 from tests.sources.recordings import POSTED
 

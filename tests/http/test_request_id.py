@@ -5,8 +5,8 @@ import re
 import falcon.testing
 import pytest
 
+from segmentstream_api.http.request_id import RequestIds
 from segmentstream_api.logs.entries import request_id
-from segmentstream_api.request_id import RequestIds
 
 
 class Tells:

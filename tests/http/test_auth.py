@@ -4,9 +4,9 @@ from base64 import b64encode
 
 import pytest
 
-from segmentstream_api.auth import Authenticator, token_digest
 from segmentstream_api.config import Project
 from segmentstream_api.errors import Unauthorized
+from segmentstream_api.http.auth import Authenticator, token_digest
 
 TOKEN, ROTATED, FOREIGN = "abc123", "abc124", "zwölf-Ж-😀"
 SHOP = Project("shop", (token_digest(TOKEN), token_digest(ROTATED)), ())

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import falcon
 
-from segmentstream_api.openapi import openapi_document
+from segmentstream_api.http.openapi import openapi_document
 
 STATIC = Path(__file__).parent / "static"
 _OPERATORS = frozenset({"config.json", "log.json"})  # not part of what clients need

@@ -12,9 +12,9 @@ from segmentstream_api.delivery.lane import Lane
 from segmentstream_api.errors import StoreUnavailable
 from segmentstream_api.event.event import Event
 from segmentstream_api.group_commit import GroupCommit, Ticket
+from segmentstream_api.intake.recent_hits import Recent
+from segmentstream_api.intake.routing import Routing
 from segmentstream_api.logs.entries import EVENT_CONFLICT
-from segmentstream_api.recent import Recent
-from segmentstream_api.routing import Routing
 from segmentstream_api.store.base import Acceptance, OutboxRow, Receipt, Store
 
 _PATIENCE_SECONDS = 10.0  # a lock is waited for 5 s; longer stand only stopped processes and disks

@@ -16,7 +16,7 @@ from segmentstream_api.version import package_version
 from tests.system.service import token_digest
 
 PATHS = ("/metrics", "/health", "/ready", "/version")
-OPERATIONS = (Path(__file__).parents[1] / "docs" / "operations.md").read_text("utf-8")
+OPERATIONS = (Path(__file__).parents[2] / "docs" / "operations.md").read_text("utf-8")
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from typing import Any
 from urllib.parse import urldefrag, urljoin
 
 from segmentstream_api.contract.event_types.subschemas import subschemas
-from segmentstream_api.problems import MEDIA_TYPE as PROBLEM_MEDIA_TYPE
-from segmentstream_api.request_id import HEADER
+from segmentstream_api.http.problems import MEDIA_TYPE as PROBLEM_MEDIA_TYPE
+from segmentstream_api.http.request_id import HEADER
 from segmentstream_api.sources.segment import openapi as segment
 from segmentstream_api.version import package_version
 

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from segmentstream_api.body import MAX_BODY_BYTES, MAX_DEPTH, parse, read_body
 from segmentstream_api.errors import (
     InvalidJson,
     Refused,
@@ -15,6 +14,7 @@ from segmentstream_api.errors import (
     WrongContentType,
     WrongLength,
 )
+from segmentstream_api.http.body import MAX_BODY_BYTES, MAX_DEPTH, parse, read_body
 
 BODY = b'{"event": {}}'
 

@@ -12,8 +12,8 @@ from segmentstream_api.app import create_app
 from segmentstream_api.config import load_settings
 from segmentstream_api.contract.schemas import load_schema, schema_folder
 from segmentstream_api.destinations.registry import OWN
-from segmentstream_api.openapi import openapi_document
-from segmentstream_api.reference import STATIC, public_schemas, reference_files
+from segmentstream_api.http.openapi import openapi_document
+from segmentstream_api.http.reference import STATIC, public_schemas, reference_files
 from tests.system.service import token_digest
 
 PATHS = dict(reference_files(schema_folder()))

@@ -13,14 +13,13 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from segmentstream_api.app import Application, create_app
-from segmentstream_api.auth import token_digest
 from segmentstream_api.config import load_settings
 from segmentstream_api.contract.schemas import load_schema
 from segmentstream_api.destinations.registry import OWN
+from segmentstream_api.http.auth import token_digest
+from tests.documents import DOCUMENTS
 
-from .documents import DOCUMENTS
-
-CASES = Path(__file__).parent / "cases" / "track"
+CASES = Path(__file__).parents[1] / "cases" / "track"
 VALID = sorted((CASES / "valid").glob("*.json"))
 INVALID = sorted((CASES / "invalid").glob("*.json"))
 EVENT = {"event": {"name": "Registered", "user": {"userId": "u1"}}}

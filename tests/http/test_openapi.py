@@ -15,15 +15,15 @@ from segmentstream_api.contract.event_types.subschemas import subschemas
 from segmentstream_api.contract.schemas import Contract, load_schema, schema_folder
 from segmentstream_api.destinations.registry import OWN
 from segmentstream_api.errors import ForbiddenOrigin, Refused, TooManyRequests, UnknownProject
-from segmentstream_api.openapi import openapi_document
-from segmentstream_api.reference import public_schemas
+from segmentstream_api.http.openapi import openapi_document
+from segmentstream_api.http.reference import public_schemas
 from tests.system.service import authorization, token_digest
 
 TRACK = load_schema("track.json")
 PROBLEM = load_schema("problem.json")
 SCHEMAS = {name: load_schema(name) for name in public_schemas(schema_folder())}
 DOCUMENT = openapi_document(SCHEMAS)
-EVENT_CASES = sorted((Path(__file__).parent / "cases" / "events").rglob("*.json"))
+EVENT_CASES = sorted((Path(__file__).parents[1] / "cases" / "events").rglob("*.json"))
 OPERATION = DOCUMENT["paths"]["/track"]["post"]
 EVENT = b'{"event": {"user": {"userId": "u1"}}}'
 JSON = "application/json"

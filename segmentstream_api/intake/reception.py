@@ -9,7 +9,7 @@ from segmentstream_api.contract.event_types.rules import EventTypes
 from segmentstream_api.contract.schemas import Contract
 from segmentstream_api.errors import InvalidEvent, Refused
 from segmentstream_api.event.event import Event, new_event
-from segmentstream_api.intake import Intake
+from segmentstream_api.intake.intake import Intake
 from segmentstream_api.logs.entries import MESSAGE_REJECTED
 from segmentstream_api.sources.base import Message, Result, Source
 
