@@ -7,11 +7,11 @@ service does with events stands in segmentstream.toml instead.
 
 import os
 
-from segmentstream_api import metrics_folder
+from segmentstream_api.metrics import folder as metrics_folder
 
 metrics_folder.make()  # first of all: whoever imports prometheus_client looks for it once
 
-from segmentstream_api import server_log, serving  # noqa: E402 - as above
+from segmentstream_api.server import hooks, logger  # noqa: E402 - as above
 
 
 def whole_number(name: str, default: int, least: int = 1) -> int:
@@ -48,7 +48,7 @@ workers = whole_number("WEB_CONCURRENCY", max(2, usable_cores()))
 # gunicorn's `gthread` with the contract's answer to what is not HTTP. Threads, because requests
 # wait for the disk and for destinations, and because those that wait at the same time share one
 # commit and travel to a destination together.
-worker_class = "segmentstream_api.worker.Worker"
+worker_class = "segmentstream_api.server.worker.Worker"
 
 # Requests at work in each worker. More make larger commits but hold more memory and wait longer
 # for one another; 16 gave the most requests a second on two cores.
@@ -100,7 +100,7 @@ accesslog = os.environ.get("SEGMENTSTREAM_ACCESS_LOG") or None
 # Every line is as schemas/log.json says; SEGMENTSTREAM_LOG_FORMAT, `auto` unless it says `json` or
 # `text`, writes text where standard error is a terminal. gunicorn's own access_log_format has no
 # effect: it could show tokens.
-logger_class = server_log.Logger
+logger_class = logger.Logger
 errorlog = "-"  # standard error: whoever started the service keeps it
 loglevel = os.environ.get("SEGMENTSTREAM_LOG_LEVEL") or "info"
 
@@ -115,9 +115,9 @@ preload_app = False
 # No control socket: all servers of a user would share one path, and signals do the same.
 control_socket_disable = True
 
-on_starting = serving.on_starting
-on_reload = serving.on_reload
-when_ready = serving.when_ready
-post_worker_init = serving.post_worker_init
-worker_exit = serving.worker_exit
-child_exit = serving.child_exit
+on_starting = hooks.on_starting
+on_reload = hooks.on_reload
+when_ready = hooks.when_ready
+post_worker_init = hooks.post_worker_init
+worker_exit = hooks.worker_exit
+child_exit = hooks.child_exit

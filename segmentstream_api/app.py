@@ -7,12 +7,10 @@ from typing import Any
 
 import falcon
 
-from segmentstream_api import metrics, metrics_folder
 from segmentstream_api.config import Settings
 from segmentstream_api.contract.event_types.rules import EventTypes
 from segmentstream_api.contract.schemas import Contract, schema_folder
 from segmentstream_api.delivery.supervisor import Deliveries
-from segmentstream_api.exposition import Exposition
 from segmentstream_api.http.auth import Authenticator
 from segmentstream_api.http.cors import CrossOrigin
 from segmentstream_api.http.operations import Health, Metrics, Ready, Version
@@ -26,7 +24,10 @@ from segmentstream_api.http.track import AllowedMethods
 from segmentstream_api.intake.intake import Intake
 from segmentstream_api.intake.reception import Reception
 from segmentstream_api.intake.routing import Routing
-from segmentstream_api.readiness import Readiness
+from segmentstream_api.metrics import declared as metrics
+from segmentstream_api.metrics import folder as metrics_folder
+from segmentstream_api.monitoring.exposition import Exposition
+from segmentstream_api.monitoring.readiness import Readiness
 from segmentstream_api.sources.base import Source
 from segmentstream_api.sources.registry import load_sources
 from segmentstream_api.store.base import Store

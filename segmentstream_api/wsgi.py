@@ -1,5 +1,5 @@
 """The WSGI application, for gunicorn: `segmentstream_api.wsgi:application`."""
 
-from segmentstream_api.serving import build_application
+from segmentstream_api.server.hooks import build_application
 
 application = build_application()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from segmentstream_api import metrics
+from segmentstream_api.metrics import declared as metrics
 
 _SUFFIXES = {"histogram": ("_bucket", "_sum", "_count"), "counter": ("_total",), "gauge": ("",)}
 _OF_PROMETHEUS = {"instance", "job"}

@@ -19,34 +19,27 @@ PACKAGE = ROOT / "segmentstream_api"
 # a package also from within itself.
 LAYERS = (
     "version",
-    "errors",
-    "metrics",
-    "group_commit",
-    "metrics_folder",
+    "errors",  # what can go wrong
     "timestamps",
-    "latest",
-    "postgresql",
+    "group_commit",
     "event",
-    "logs",
-    "contract",
-    "server_log",
-    "metrics_files",
-    "destinations",
-    "config",
-    "hello",
-    "sources",
+    "logs",  # the log entries, and how they are written
+    "postgresql",  # what the store and the destination of that name share
+    "metrics",
+    "contract",  # what an event must hold; usable without HTTP
+    "destinations",  # they know of no request, no store and no retry
+    "config",  # it checks destinations' settings, so it comes after them
+    "sources",  # other wires' requests as our documents
     "store",
-    "readiness",
     "delivery",
-    "exposition",
+    "monitoring",
     "intake",
     "http",
-    "worker",
-    "app",
-    "serving",
-    "mock",
+    "app",  # who is made of what
+    "mock",  # the same for the tests of a tracker
+    "testing",  # what third parties test their destinations and trackers with
+    "server",  # gunicorn's side
     "wsgi",
-    "testing",
     "commands",
     "cli",
     "__main__",

@@ -18,7 +18,6 @@ from segmentstream_api.commands.arguments import (
 )
 from segmentstream_api.delivery.supervisor import Deliveries
 from segmentstream_api.errors import CommandError, SegmentStreamError
-from segmentstream_api.exposition import Exposition
 from segmentstream_api.logs.entries import (
     CONFIGURATION_REFUSED,
     DELIVER_STARTED,
@@ -26,7 +25,8 @@ from segmentstream_api.logs.entries import (
     SERVICE_REFUSED,
 )
 from segmentstream_api.logs.stderr import log_to_stderr
-from segmentstream_api.readiness import Readiness
+from segmentstream_api.monitoring.exposition import Exposition
+from segmentstream_api.monitoring.readiness import Readiness
 from segmentstream_api.store.base import Store
 from segmentstream_api.store.factory import create_store
 

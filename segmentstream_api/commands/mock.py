@@ -17,10 +17,10 @@ from typing import NoReturn
 from segmentstream_api.commands.arguments import Subparsers, add_command, add_json_option
 from segmentstream_api.commands.token import new_token
 from segmentstream_api.errors import CommandError
-from segmentstream_api.hello import greeting, reachable
 from segmentstream_api.mock.application import Mock
 from segmentstream_api.mock.server import MockServer
 from segmentstream_api.mock.settings import mock_settings
+from segmentstream_api.server.greeting import greeting, reachable
 
 _MOST_PORT = 65_535
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from segmentstream_api import metrics
 from segmentstream_api.delivery.breaker import Breaker
 from segmentstream_api.delivery.schedule import LONGEST_RETRY_AFTER_SECONDS
 from segmentstream_api.destinations.base import Outcome, Rejected, Retry
@@ -17,6 +16,7 @@ from segmentstream_api.logs.entries import (
     DELIVERY_MISCONFIGURED,
     DELIVERY_REJECTED,
 )
+from segmentstream_api.metrics import declared as metrics
 from segmentstream_api.store.base import DestinationState, Store
 
 

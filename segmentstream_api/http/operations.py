@@ -10,8 +10,8 @@ import platform
 
 import falcon
 
-from segmentstream_api.exposition import Exposition
-from segmentstream_api.readiness import FINDINGS, Readiness
+from segmentstream_api.monitoring.exposition import Exposition
+from segmentstream_api.monitoring.readiness import FINDINGS, Readiness
 from segmentstream_api.version import package_version
 
 _NEVER_KEPT = "no-store"

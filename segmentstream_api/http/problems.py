@@ -7,7 +7,6 @@ from typing import Any
 
 import falcon
 
-from segmentstream_api import metrics
 from segmentstream_api.errors import (
     InvalidEvent,
     Refused,
@@ -17,6 +16,7 @@ from segmentstream_api.errors import (
     Unauthorized,
 )
 from segmentstream_api.logs.entries import REQUEST_DEFECT, REQUEST_REJECTED, STORE_UNAVAILABLE
+from segmentstream_api.metrics import declared as metrics
 from segmentstream_api.sources.base import Source
 
 MEDIA_TYPE = "application/problem+json"

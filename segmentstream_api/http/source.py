@@ -10,7 +10,6 @@ from urllib.parse import parse_qsl
 
 import falcon
 
-from segmentstream_api import metrics
 from segmentstream_api.config import Project
 from segmentstream_api.errors import Unauthorized
 from segmentstream_api.http.auth import Authenticator
@@ -20,6 +19,7 @@ from segmentstream_api.http.peer import Peers
 from segmentstream_api.http.rate_limit import RateLimits
 from segmentstream_api.http.source_body import read_source_body
 from segmentstream_api.intake.reception import Reception
+from segmentstream_api.metrics import declared as metrics
 from segmentstream_api.sources.base import Answer, Key, Source, SourceRequest
 
 

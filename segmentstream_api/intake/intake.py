@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from segmentstream_api import metrics
 from segmentstream_api.delivery.lane import Lane
 from segmentstream_api.errors import StoreUnavailable
 from segmentstream_api.event.event import Event
@@ -15,6 +14,7 @@ from segmentstream_api.group_commit import GroupCommit, Ticket
 from segmentstream_api.intake.recent_hits import Recent
 from segmentstream_api.intake.routing import Routing
 from segmentstream_api.logs.entries import EVENT_CONFLICT
+from segmentstream_api.metrics import declared as metrics
 from segmentstream_api.store.base import Acceptance, OutboxRow, Receipt, Store
 
 _PATIENCE_SECONDS = 10.0  # a lock is waited for 5 s; longer stand only stopped processes and disks

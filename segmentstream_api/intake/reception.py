@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from segmentstream_api import metrics
 from segmentstream_api.contract.event_types.rules import EventTypes
 from segmentstream_api.contract.schemas import Contract
 from segmentstream_api.errors import InvalidEvent, Refused
 from segmentstream_api.event.event import Event, new_event
 from segmentstream_api.intake.intake import Intake
 from segmentstream_api.logs.entries import MESSAGE_REJECTED
+from segmentstream_api.metrics import declared as metrics
 from segmentstream_api.sources.base import Message, Result, Source
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from segmentstream_api import metrics
 from segmentstream_api.config import Settings
 from segmentstream_api.delivery.lane import Lane
 from segmentstream_api.event.event import Event
 from segmentstream_api.event.integrations import select
+from segmentstream_api.metrics import declared as metrics
 
 
 class Routing:

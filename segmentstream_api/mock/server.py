@@ -41,7 +41,7 @@ class MockServer(BaseApplication):
     def load_config(self) -> None:
         settings: dict[str, Any] = {
             "bind": f"fd://{self._listener}",
-            "worker_class": "segmentstream_api.worker.Worker",
+            "worker_class": "segmentstream_api.server.worker.Worker",
             "workers": 1,
             "threads": _THREADS,
             "timeout": 0,  # never killed: what was accepted would be forgotten

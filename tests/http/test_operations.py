@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from segmentstream_api.app import create_app
 from segmentstream_api.config import load_settings
 from segmentstream_api.destinations.registry import OWN
-from segmentstream_api.readiness import FINDINGS
+from segmentstream_api.monitoring.readiness import FINDINGS
 from segmentstream_api.version import package_version
 from tests.system.service import token_digest
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from segmentstream_api import metrics
 from segmentstream_api.contract.event_types.files import EventType, segmentstream_types
 from segmentstream_api.errors import InvalidEvent, Violation
 from segmentstream_api.event.user import with_user_in_event
+from segmentstream_api.metrics import declared as metrics
 
 OnViolation: TypeAlias = Literal["off", "report", "reject"]
 OnUnknown: TypeAlias = Literal["allow", "report", "reject"]

@@ -22,8 +22,7 @@ from segmentstream_api.destinations.base import Delivered, Delivery, Outcome, Re
 from segmentstream_api.destinations.postgresql.outcomes import outcome_of
 from segmentstream_api.destinations.postgresql.row import Row, definition, insertion, row_of
 from segmentstream_api.errors import DestinationUnusable
-from segmentstream_api.postgresql.hang_up import hang_up
-from segmentstream_api.postgresql.quieten import quieten
+from segmentstream_api.postgresql.connections import abort_connection, silence_library_logs
 
 _LEAST_CONNECT_SECONDS = 2  # libpq's own
 _SERVER_SHARE = 0.9  # of the time: the server gives up before its connection is cut
@@ -35,7 +34,7 @@ class PostgreSQLClient:
     """Makes connections when they are needed and keeps them: as many as threads send at once."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
-        quieten()
+        silence_library_logs()
         self._dsn: str = settings["dsn"]
         self._table: str = settings["table"]
         self._timeout_seconds = float(settings["timeout_seconds"])
@@ -144,7 +143,7 @@ class PostgreSQLClient:
 def _cut_at(deadline: float, connection: Connection) -> Iterator[float]:
     """Gives the seconds that are left; after them the connection breaks, whatever it is doing."""
     left_seconds = max(0.0, deadline - time.monotonic())
-    timer = threading.Timer(left_seconds, hang_up, [connection])
+    timer = threading.Timer(left_seconds, abort_connection, [connection])
     timer.daemon = True
     timer.start()
     try:

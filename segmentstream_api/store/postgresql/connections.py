@@ -17,9 +17,8 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from segmentstream_api.errors import SegmentStreamError, StoreUnavailable, StoreUnusable
+from segmentstream_api.postgresql.connections import abort_connection, silence_library_logs
 from segmentstream_api.postgresql.faults import fault_of
-from segmentstream_api.postgresql.hang_up import hang_up
-from segmentstream_api.postgresql.quieten import quieten
 from segmentstream_api.store.postgresql.connection import Connection, Line, Outage
 from segmentstream_api.store.postgresql.deadlines import Deadlines
 
@@ -44,7 +43,7 @@ class PostgresqlConnections:
     """`prepare` is called with each new connection; it may refuse it by an exception of ours."""
 
     def __init__(self, dsn: str, place: str, prepare: Callable[[Connection], None]) -> None:
-        quieten()
+        silence_library_logs()
         self._dsn = dsn
         self._place = place
         self._prepare = prepare
@@ -74,7 +73,7 @@ class PostgresqlConnections:
     def glance(self) -> Iterator[Connection]:
         """A connection of its own that was not prepared, for a look. Raises as `transaction`."""
         connection = self._reach(time.monotonic() + LONGEST_SECONDS)
-        timer = threading.Timer(LONGEST_SECONDS, hang_up, [connection])
+        timer = threading.Timer(LONGEST_SECONDS, abort_connection, [connection])
         timer.start()
         try:
             yield connection

@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg
 
-from segmentstream_api.postgresql.hang_up import hang_up
+from segmentstream_api.postgresql.connections import abort_connection
 
 _LOOK_EVERY_SECONDS = 0.2
 
@@ -51,4 +51,4 @@ class Deadlines:
             with self._lock:
                 for connection, deadline in self._deadlines.items():
                     if now >= deadline:
-                        hang_up(connection)
+                        abort_connection(connection)

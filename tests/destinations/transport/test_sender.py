@@ -131,7 +131,7 @@ def test_a_connection_is_used_again(sender, tls, hasty):
 def test_a_connection_that_the_server_has_closed_meanwhile_is_replaced(sender):
     with Peer(OK, keep_alive=True) as peer:
         first = post(sender, peer.url)
-        peer.hang_up()
+        peer.abort_connection()
         second = post(sender, peer.url)
         sender.close()
     assert [first.status, second.status] == [200, 200]

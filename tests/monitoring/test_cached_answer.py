@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from segmentstream_api.latest import Latest
+from segmentstream_api.monitoring.cached_answer import Latest
 from tests.fakes import PATIENCE_SECONDS, Clock, Gate, Task, until
 
 

@@ -5,10 +5,10 @@ from prometheus_client.mmap_dict import MmapedDict, mmap_key
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
-from segmentstream_api import metrics
 from segmentstream_api.errors import StoreUnavailable
-from segmentstream_api.exposition import Exposition
-from segmentstream_api.readiness import FINDINGS, Readiness
+from segmentstream_api.metrics import declared as metrics
+from segmentstream_api.monitoring.exposition import Exposition
+from segmentstream_api.monitoring.readiness import FINDINGS, Readiness
 from segmentstream_api.store.base import DestinationState, DestinationStats
 from tests.fakes import NOON, Clock
 

@@ -12,13 +12,13 @@ import pytest
 MAKES_ONE = """
     import os, sys
     from pathlib import Path
-    from segmentstream_api import metrics_folder
+    from segmentstream_api.metrics import folder as metrics_folder
 
     folder = metrics_folder.make(Path(sys.argv[1]))
     assert "prometheus_client" not in sys.modules
     assert metrics_folder.make() == metrics_folder.current() == folder
     assert os.environ["PROMETHEUS_MULTIPROC_DIR"] == str(folder)
-    from segmentstream_api import metrics
+    from segmentstream_api.metrics import declared as metrics
     """
 
 

@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Mapping
 
 from segmentstream_api.errors import StoreUnavailable, StoreUnusable
-from segmentstream_api.latest import Latest
 from segmentstream_api.logs.entries import STORE_UNAVAILABLE
+from segmentstream_api.monitoring.cached_answer import Latest
 from segmentstream_api.store.base import Store
 
 _SLOW = "store_slow"

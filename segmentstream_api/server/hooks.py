@@ -16,12 +16,10 @@ from typing import Any
 from gunicorn.arbiter import Arbiter
 from prometheus_client.multiprocess import mark_process_dead
 
-from segmentstream_api import metrics_folder
 from segmentstream_api.app import Application, create_app
 from segmentstream_api.config import DEFAULT_PATH, Settings, load_settings
 from segmentstream_api.destinations.registry import load_registry
 from segmentstream_api.errors import SegmentStreamError, StoreUnavailable
-from segmentstream_api.hello import hello
 from segmentstream_api.logs.entries import (
     CONFIGURATION_REFUSED,
     CONFIGURATION_RELOADED,
@@ -32,7 +30,9 @@ from segmentstream_api.logs.entries import (
     STORE_UNREADABLE,
 )
 from segmentstream_api.logs.stderr import for_people
-from segmentstream_api.metrics_files import MetricsFiles
+from segmentstream_api.metrics import folder as metrics_folder
+from segmentstream_api.metrics.files import MetricsFiles
+from segmentstream_api.server.greeting import hello
 from segmentstream_api.store.factory import create_store
 
 EXIT_UNUSABLE = 2

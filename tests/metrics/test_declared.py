@@ -10,15 +10,15 @@ import falcon
 import pytest
 from prometheus_client import REGISTRY, Counter, Histogram
 
-from segmentstream_api import metrics
 from segmentstream_api.contract.schemas import load_schema
 from segmentstream_api.destinations.base import Outcome
 from segmentstream_api.errors import ForbiddenOrigin, Refused, TooManyRequests, UnknownProject
+from segmentstream_api.metrics import declared as metrics
 from segmentstream_api.store.base import Acceptance
 from tests.declared import declared
 from tests.http.test_track import EVENT, Api, basic
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 DOCUMENTED = {
     name: (kind, tuple(re.findall(r"`(\w+)`", labels)))
     for name, kind, labels in re.findall(

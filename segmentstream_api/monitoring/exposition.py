@@ -11,12 +11,12 @@ from prometheus_client import REGISTRY, CollectorRegistry, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from segmentstream_api import metrics
 from segmentstream_api.errors import SegmentStreamError
-from segmentstream_api.latest import Latest
 from segmentstream_api.logs.entries import STORE_UNREADABLE
-from segmentstream_api.metrics_files import MetricsFiles
-from segmentstream_api.readiness import FINDINGS, Readiness
+from segmentstream_api.metrics import declared as metrics
+from segmentstream_api.metrics.files import MetricsFiles
+from segmentstream_api.monitoring.cached_answer import Latest
+from segmentstream_api.monitoring.readiness import FINDINGS, Readiness
 from segmentstream_api.store.base import DestinationStats, Store
 from segmentstream_api.version import package_version
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from segmentstream_api.logs.entries import REQUEST_ANSWERED
-from segmentstream_api.server_log import Logger
+from segmentstream_api.server.logger import Logger
 from tests.fakes import Clock
 from tests.logs.recorded import Recorded, listen
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from segmentstream_api.errors import StoreUnavailable, StoreUnusable
-from segmentstream_api.readiness import FINDINGS, Readiness
+from segmentstream_api.monitoring.readiness import FINDINGS, Readiness
 from tests.fakes import Clock, Gate, Task
 
 

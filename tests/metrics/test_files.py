@@ -9,7 +9,7 @@ from prometheus_client.mmap_dict import MmapedDict, mmap_key
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.openmetrics import parser
 
-from segmentstream_api.metrics_files import MetricsFiles
+from segmentstream_api.metrics.files import MetricsFiles
 from tests.fakes import Task
 
 HELP = "What it counts"

@@ -9,9 +9,9 @@ from typing import Any
 from gunicorn.http import errors as http
 from gunicorn.workers.gthread import ThreadWorker
 
-from segmentstream_api import metrics
 from segmentstream_api.http.request_id import new_request_id
 from segmentstream_api.logs.entries import NOT_HTTP
+from segmentstream_api.metrics import declared as metrics
 
 _NOT_HTTP = (
     http.ParseException,
