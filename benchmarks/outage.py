@@ -36,7 +36,7 @@ EXAMPLE = CHECKOUT / "tests/cases/track/valid/documented-example.json"
 DIGEST = "sha256:6ca13d52ca70c883e0f0bb101e425a89e8624de51db2d2392593af6a84118090"  # of abc123
 CONNECTIONS = 32
 AT_ONCE = 1000  # events in one transaction when the store is filled
-LONGEST_SECONDS = 3600.0
+MAX_SECONDS = 3600.0
 
 
 def main() -> int:
@@ -139,7 +139,7 @@ def drain(folder: Path, port: int, pause_ms: int) -> tuple[float, list[dict[str,
             say(f"{time.monotonic() - began:5.0f} s: {left:,} wait")
             if left < CONNECTIONS:  # those are on their way
                 return time.monotonic() - began, live
-        raise SystemExit(f"not drained in {LONGEST_SECONDS:g} s")
+        raise SystemExit(f"not drained in {MAX_SECONDS:g} s")
     finally:
         empty.set()
         loading.join()
@@ -147,7 +147,7 @@ def drain(folder: Path, port: int, pause_ms: int) -> tuple[float, list[dict[str,
 
 def backlogs(folder: Path) -> Iterator[int]:
     """What waits, every other second."""
-    deadline = time.monotonic() + LONGEST_SECONDS
+    deadline = time.monotonic() + MAX_SECONDS
     command = [sys.executable, "-m", "segmentstream_api", "status", "--json"]
     while time.monotonic() < deadline:
         time.sleep(2.0)

@@ -64,7 +64,7 @@ def test_the_documentation_tells_its_level_and_its_limit(name):
     limited = entry.logger == entries.OURS
     assert ROWS[entry.event] == (
         logging.getLevelName(entry.level).lower(),
-        str(entry.most_a_minute) if limited else "",
+        str(entry.max_per_minute) if limited else "",
     )
 
 

@@ -22,7 +22,7 @@ from segmentstream_api.mock.server import MockServer
 from segmentstream_api.mock.settings import mock_settings
 from segmentstream_api.server.greeting import greeting, reachable
 
-_MOST_PORT = 65_535
+_MAX_PORT = 65_535
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -106,8 +106,8 @@ def _announcement(address: tuple[str, int], token: str, *, as_json: bool) -> Cal
 
 
 def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) <= _MOST_PORT):
-        raise argparse.ArgumentTypeError(f"{text!r} is no port; allowed is 0 to {_MOST_PORT}")
+    if not (text.isascii() and text.isdigit() and int(text) <= _MAX_PORT):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; allowed is 0 to {_MAX_PORT}")
     return int(text)
 
 

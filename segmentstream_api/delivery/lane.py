@@ -29,7 +29,7 @@ from segmentstream_api.store.base import OutboxRow, Store
 
 LEASE_MARGIN_SECONDS = 5.0  # for settling: the settlement waits for a commit, the commit for a lock
 LOCAL_PATIENCE_SECONDS = 1.0  # a disk that takes longer is in trouble: its events wait elsewhere
-_MOST_PUSHES_TOGETHER = 256  # of a local destination; more than a worker has threads
+_MAX_PUSHES_TOGETHER = 256  # of a local destination; more than a worker has threads
 
 
 class Lane:
@@ -67,7 +67,7 @@ class Lane:
         self._watch = Watch(self.name, self.breaker, store, clock)
         self._pushes: GroupCommit[Sequence[OutboxRow], None] = GroupCommit(
             self._send_pushed,
-            batch_size=_MOST_PUSHES_TOGETHER if local else destination.batch_size,
+            batch_size=_MAX_PUSHES_TOGETHER if local else destination.batch_size,
         )
         self._places = threading.BoundedSemaphore(most_pushes)
         self._sending_since: float | None = None

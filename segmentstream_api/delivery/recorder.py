@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from segmentstream_api.delivery.breaker import Breaker
-from segmentstream_api.delivery.schedule import LONGEST_RETRY_AFTER_SECONDS
+from segmentstream_api.delivery.schedule import MAX_RETRY_AFTER_SECONDS
 from segmentstream_api.destinations.base import Outcome, Rejected, Retry
 from segmentstream_api.errors import SegmentStreamError
 from segmentstream_api.logs.entries import (
@@ -62,7 +62,7 @@ class Watch:
         reason = failures[0].reason
         misconfigured = any(failure.misconfigured for failure in failures)
         asked = max(failure.after_seconds or 0.0 for failure in failures)
-        hold_seconds = min(asked, LONGEST_RETRY_AFTER_SECONDS)
+        hold_seconds = min(asked, MAX_RETRY_AFTER_SECONDS)
         now = self._clock()
         if self._breaker.failed(hold_seconds):
             BREAKER_OPENED(destination=self._name, reason=reason)

@@ -17,7 +17,7 @@ from segmentstream_api.logs.entries import DELIVERY_DEFECT, REDELIVERY_WAITS
 from segmentstream_api.store.base import OutboxRow, Store
 
 IDLE_SECONDS = 1.0
-_MOST_CLAIMED = 500
+_MAX_CLAIMED = 500
 _ROUNDS_CLAIMED = 4  # how often each sender is filled by one claim: a claim costs a commit
 
 
@@ -62,7 +62,7 @@ class Redelivery:
             return False
         probe = permit is Permit.PROBE
         batch_size = self._lane.destination.batch_size
-        most = min(_MOST_CLAIMED, batch_size * self._lane.concurrency * _ROUNDS_CLAIMED)
+        most = min(_MAX_CLAIMED, batch_size * self._lane.concurrency * _ROUNDS_CLAIMED)
         rows = self._store.claim(
             self._lane.name,
             limit=1 if probe else most,

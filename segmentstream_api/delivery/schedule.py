@@ -10,10 +10,10 @@ from segmentstream_api.destinations.base import Delivered, Outcome, Rejected
 from segmentstream_api.store.base import Buried, OutboxRow, Postponed, Settled, Settlement
 
 FIRST_DELAY_SECONDS = 5.0
-LONGEST_DELAY_SECONDS = 300.0
+MAX_DELAY_SECONDS = 300.0
 JITTER = 0.2  # ±20 %, so that what failed together does not come back together
-LONGEST_RETRY_AFTER_SECONDS = 3600.0
-_LONGEST_REASON = 500  # characters kept; a reason is a sentence
+MAX_RETRY_AFTER_SECONDS = 3600.0
+_MAX_REASON_CHARACTERS = 500  # characters kept; a reason is a sentence
 
 
 class Schedule:
@@ -38,7 +38,7 @@ class Schedule:
         if isinstance(outcome, Delivered):
             return Settled(row.event_id, row.destination)
         attempts = row.attempts + 1
-        reason = outcome.reason[:_LONGEST_REASON]
+        reason = outcome.reason[:_MAX_REASON_CHARACTERS]
         if isinstance(outcome, Rejected):
             return Buried(row.event_id, row.destination, attempts, reason)
         now = self._clock()
@@ -47,7 +47,7 @@ class Schedule:
         asked = outcome.after_seconds
         delay = self.delay_seconds(attempts)
         if asked is not None:
-            delay = max(delay, min(asked, LONGEST_RETRY_AFTER_SECONDS))
+            delay = max(delay, min(asked, MAX_RETRY_AFTER_SECONDS))
         return Postponed(
             row.event_id,
             row.destination,
@@ -73,4 +73,4 @@ class Schedule:
     def delay_seconds(self, attempts: int) -> float:
         """5 s, doubling to 300 s, each ±20 %."""
         doubled = FIRST_DELAY_SECONDS * 2.0 ** min(attempts - 1, 10)
-        return min(doubled, LONGEST_DELAY_SECONDS) * self._uniform(1 - JITTER, 1 + JITTER)
+        return min(doubled, MAX_DELAY_SECONDS) * self._uniform(1 - JITTER, 1 + JITTER)

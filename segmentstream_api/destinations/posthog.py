@@ -35,8 +35,8 @@ from segmentstream_api.timestamps import format_instant
 HOSTS: Mapping[str, str] = MappingProxyType(
     {"us": "https://us.i.posthog.com", "eu": "https://eu.i.posthog.com"}
 )
-MOST_REQUEST_BYTES = 20_000_000
-MOST_ID_CHARACTERS = 200
+MAX_REQUEST_BYTES = 20_000_000
+MAX_ID_CHARACTERS = 200
 """PostHog cuts longer ones, which may make two users one (rust/common/types/src/event.rs)."""
 
 
@@ -77,7 +77,7 @@ class PostHog(Destination):
         return base_url_problems(self.settings)
 
     def send(self, deliveries: Sequence[Delivery]) -> list[Outcome]:
-        return in_one_request(deliveries, _event, self._post, most_bytes=MOST_REQUEST_BYTES)
+        return in_one_request(deliveries, _event, self._post, most_bytes=MAX_REQUEST_BYTES)
 
     def close(self) -> None:
         self._http.close()
@@ -106,8 +106,8 @@ def _event(delivery: Delivery) -> bytes | Rejected:
     envelope = Envelope(delivery)
     if not envelope.name:
         return Rejected("event.name is missing: PostHog drops events without one")
-    if len(envelope.distinct_id) > MOST_ID_CHARACTERS:
-        return Rejected(f"the user's id has more than {MOST_ID_CHARACTERS} characters")
+    if len(envelope.distinct_id) > MAX_ID_CHARACTERS:
+        return Rejected(f"the user's id has more than {MAX_ID_CHARACTERS} characters")
     return encoded(
         {
             "event": envelope.name,

@@ -41,8 +41,8 @@ from segmentstream_api.destinations.transport.sender import Answer, HttpSender, 
 HOSTS: Mapping[str, str] = MappingProxyType(
     {"us": "https://api.segment.io", "eu": "https://events.eu1.segmentapis.com"}
 )
-MOST_EVENT_BYTES = 32 * 1024
-MOST_BATCH_BYTES = 500_000
+MAX_EVENT_BYTES = 32 * 1024
+MAX_BATCH_BYTES = 500_000
 _TRACK = b'{"type":"track",'
 _ENVELOPE_BYTES = len(b'{"batch":[]}')
 
@@ -86,7 +86,7 @@ class Segment(Destination):
         return base_url_problems(self.settings)
 
     def send(self, deliveries: Sequence[Delivery]) -> list[Outcome]:
-        most_bytes = MOST_BATCH_BYTES - _ENVELOPE_BYTES
+        most_bytes = MAX_BATCH_BYTES - _ENVELOPE_BYTES
         return in_one_request(deliveries, self._call, self._post, most_bytes=most_bytes)
 
     def close(self) -> None:
@@ -131,8 +131,8 @@ class Segment(Destination):
 
 def _within_limit(call: Mapping[str, Any]) -> bytes | Rejected:
     event = encoded(call)
-    if len(event) > MOST_EVENT_BYTES:
-        return Rejected(f"the event has {len(event)} bytes, Segment takes {MOST_EVENT_BYTES}")
+    if len(event) > MAX_EVENT_BYTES:
+        return Rejected(f"the event has {len(event)} bytes, Segment takes {MAX_EVENT_BYTES}")
     return event
 
 

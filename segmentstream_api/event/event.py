@@ -18,7 +18,7 @@ from segmentstream_api.timestamps import canonical_instant, format_instant
 _ENVELOPE = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _SORTED = json.JSONEncoder(sort_keys=True)
 _FINGERPRINT_BYTES = 8  # tells two bodies of one hit id apart; nobody gains by a collision
-_LONGEST_POINTER = 256  # ours: names of the client's are in it, and there may be fifty
+_MAX_POINTER_CHARACTERS = 256  # ours: names of the client's are in it, and there may be fifty
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def new_event(
     envelope.pop("violations", None)
     if violations:
         envelope["violations"] = [
-            {"pointer": each.pointer[:_LONGEST_POINTER], "detail": each.detail}
+            {"pointer": each.pointer[:_MAX_POINTER_CHARACTERS], "detail": each.detail}
             for each in violations
         ]
     name = document["event"].get("name")

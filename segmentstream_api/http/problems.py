@@ -20,7 +20,7 @@ from segmentstream_api.metrics import declared as metrics
 from segmentstream_api.sources.base import Source
 
 MEDIA_TYPE = "application/problem+json"
-_MOST_POINTERS = 5  # in a line of the log; the answer names them all
+_MAX_POINTERS = 5  # in a line of the log; the answer names them all
 _HTTP_CODES = {
     falcon.HTTPNotFound: ("not_found", "There is nothing at this path; events go to POST /track."),
     falcon.HTTPMethodNotAllowed: ("method_not_allowed", "The header Allow names the methods."),
@@ -44,7 +44,7 @@ def _refused(req: falcon.Request, resp: falcon.Response, error: Refused, _params
             {"pointer": violation.pointer, "detail": violation.detail}
             for violation in error.violations
         ]
-        pointers = list(error.places[:_MOST_POINTERS])
+        pointers = list(error.places[:_MAX_POINTERS])
     source = getattr(req.context, "source", None)
     if isinstance(error, Unauthorized) and (source is None or source.challenges):
         resp.set_header("WWW-Authenticate", 'Basic realm="SegmentStream"')

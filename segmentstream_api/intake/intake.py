@@ -18,7 +18,7 @@ from segmentstream_api.metrics import declared as metrics
 from segmentstream_api.store.base import Acceptance, OutboxRow, Receipt, Store
 
 _PATIENCE_SECONDS = 10.0  # a lock is waited for 5 s; longer stand only stopped processes and disks
-_MOST_TOGETHER = 256  # requests in one transaction: more than a worker has threads
+_MAX_TOGETHER = 256  # requests in one transaction: more than a worker has threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Intake:
         self._recent = Recent()
         self._arrivals: GroupCommit[_Arrival, Sequence[Receipt]] = GroupCommit(
             self._accept,
-            batch_size=_MOST_TOGETHER,
+            batch_size=_MAX_TOGETHER,
             then=self._push,
             then_seconds=push_budget_seconds,
         )

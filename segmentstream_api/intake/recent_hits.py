@@ -13,14 +13,14 @@ from segmentstream_api.event.event import Event
 from segmentstream_api.store.base import Acceptance, Receipt
 
 REMEMBERED_SECONDS = 600.0  # a storm is over by then; and less than any dedup window, an hour
-MOST_REMEMBERED = 20_000  # about 4 MB in each worker
+MAX_REMEMBERED = 20_000  # about 4 MB in each worker
 
 
 class Recent:
     """`monotonic` is a clock in seconds that is never set."""
 
     def __init__(
-        self, most: int = MOST_REMEMBERED, monotonic: Callable[[], float] = time.monotonic
+        self, most: int = MAX_REMEMBERED, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self._most = most
         self._monotonic = monotonic

@@ -16,7 +16,7 @@ OURS = "segmentstream_api"
 ENTRY, FIELDS = "segmentstream_entry", "segmentstream_fields"  # of a LogRecord
 SERVER_MESSAGE = "server.message"  # what gunicorn says
 LIBRARY_MESSAGE = "library.message"  # what any other library says
-_MOST_A_MINUTE = 10  # ours: enough to see what is wrong, and bounded for the disk
+_MAX_PER_MINUTE = 10  # ours: enough to see what is wrong, and bounded for the disk
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 """That of the request which this thread answers."""
@@ -30,7 +30,7 @@ class Entry:
     """The name by which machines know it; it stays."""
     level: int
     sentence: str
-    most_a_minute: int = _MOST_A_MINUTE
+    max_per_minute: int = _MAX_PER_MINUTE
     """Lines in one process with the same code, project and destination; others are counted."""
     of_request: bool = False
     """What is not may be about many requests: they are stored and sent together."""

@@ -38,7 +38,7 @@ class LimitedHandler(logging.StreamHandler[TextIO]):
             self._begin()
         self._tell(self._limiter.ended())
         kind = _kind(record)
-        most = kind.entry.most_a_minute if kind.entry else _FROM_ONE_LIBRARY
+        most = kind.entry.max_per_minute if kind.entry else _FROM_ONE_LIBRARY
         if self._limiter.admits(kind, most):
             super().emit(record)
         elif self._teller is None:

@@ -17,9 +17,9 @@ from segmentstream_api.logs.entries import (
 from segmentstream_api.logs.traces import kind, trace
 from segmentstream_api.timestamps import format_instant
 
-_LONGEST_MESSAGE = 2000  # characters: all problems of a configuration, told at once
-_LONGEST_FIELD = 300
-_MOST_ITEMS = 30
+_MAX_MESSAGE_CHARACTERS = 2000  # characters: all problems of a configuration, told at once
+_MAX_FIELD_CHARACTERS = 300
+_MAX_ITEMS = 30
 
 
 class JsonLines(logging.Formatter):
@@ -32,7 +32,7 @@ class JsonLines(logging.Formatter):
             "time": format_instant(moment),
             "level": record.levelname.lower(),
             "event": event,
-            "message": message[:_LONGEST_MESSAGE],
+            "message": message[:_MAX_MESSAGE_CHARACTERS],
             **{name: _bounded(value) for name, value in fields.items() if value is not None},
             "pid": record.process,
         }
@@ -75,10 +75,10 @@ def _message(record: logging.LogRecord) -> str:
 
 def _bounded(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
-        return [_bounded(each) for each in value[:_MOST_ITEMS]]
+        return [_bounded(each) for each in value[:_MAX_ITEMS]]
     if value is None or isinstance(value, (bool, int, float)):
         return value
-    return str(value)[:_LONGEST_FIELD]
+    return str(value)[:_MAX_FIELD_CHARACTERS]
 
 
 def _printable(text: str) -> str:

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-_MOST_FRAMES = 12  # of each exception; the innermost say where it happened
+_MAX_FRAMES = 12  # of each exception; the innermost say where it happened
 
 
 def kind(error: BaseException) -> str:
@@ -19,7 +19,7 @@ def trace(error: BaseException) -> list[str]:
     """Where it was raised, and where what caused it was, the first cause first."""
     lines: list[str] = []
     for each in reversed(list(_chain(error))):
-        for frame in traceback.extract_tb(each.__traceback__)[-_MOST_FRAMES:]:
+        for frame in traceback.extract_tb(each.__traceback__)[-_MAX_FRAMES:]:
             file = "/".join(Path(frame.filename).parts[-2:])
             lines.append(f"{file}:{frame.lineno} {frame.name}")
         lines.append(kind(each))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 _NOTHING = object()
-_MOST_EVENTS = 10  # the latest; a longer list is not read
+_MAX_EVENTS = 10  # the latest; a longer list is not read
 _WIDEST_VALUE = 200  # characters
 
 
@@ -61,8 +61,8 @@ def _told(
     rows: Sequence[Mapping[str, Any]],
     lines_of: Callable[[Mapping[str, Any]], Iterator[str]],
 ) -> Iterator[str]:
-    left_out = max(0, len(rows) - _MOST_EVENTS)
-    shown = f", of which these are the last {_MOST_EVENTS}" if left_out else ""
+    left_out = max(0, len(rows) - _MAX_EVENTS)
+    shown = f", of which these are the last {_MAX_EVENTS}" if left_out else ""
     yield f"{title}: {len(rows) or 'nothing'}{shown}"
     for number, row in enumerate(rows[left_out:], start=left_out + 1):
         first, *others = lines_of(row)

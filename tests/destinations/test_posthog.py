@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from segmentstream_api.destinations.base import Delivered, Rejected, Retry
-from segmentstream_api.destinations.posthog import HOSTS, MOST_REQUEST_BYTES, PostHog
+from segmentstream_api.destinations.posthog import HOSTS, MAX_REQUEST_BYTES, PostHog
 from segmentstream_api.testing import answer
 
 from . import events
@@ -129,7 +129,7 @@ def test_an_event_is_the_same_alone_and_in_a_batch():
 
 
 def test_a_full_batch_of_the_largest_events_fits_into_a_request():
-    assert PostHog.batch_size * (events.LARGEST_BODY_BYTES + 1_000) < MOST_REQUEST_BYTES
+    assert PostHog.batch_size * (events.LARGEST_BODY_BYTES + 1_000) < MAX_REQUEST_BYTES
 
 
 @pytest.mark.parametrize(("region", "host"), HOSTS.items())

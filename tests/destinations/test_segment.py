@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from segmentstream_api.destinations.base import Delivered, Rejected, Retry
-from segmentstream_api.destinations.segment import HOSTS, MOST_BATCH_BYTES, Segment
+from segmentstream_api.destinations.segment import HOSTS, MAX_BATCH_BYTES, Segment
 from segmentstream_api.destinations.transport.batch import NO_ROOM
 from segmentstream_api.testing import answer
 
@@ -205,7 +205,7 @@ def test_a_batch_has_at_most_500_kb_and_the_rest_waits():
     deliveries = [sized(31_000 + n) for n in range(20)]
     outcomes, (request,) = send(*deliveries)
     assert outcomes == [Delivered()] * 16 + [NO_ROOM] * 4
-    assert 480_000 < len(request.body) <= MOST_BATCH_BYTES
+    assert 480_000 < len(request.body) <= MAX_BATCH_BYTES
 
 
 # The answer

@@ -16,7 +16,7 @@ from tests.system.checker import History
 from tests.system.client import Client
 from tests.system.service import TOKEN
 
-LONGEST_RUN_SECONDS = 240.0
+MAX_RUN_SECONDS = 240.0
 
 
 class Load:
@@ -79,7 +79,7 @@ class Load:
 
     def wait(self) -> None:
         """Until every client has ended."""
-        deadline = time.monotonic() + LONGEST_RUN_SECONDS
+        deadline = time.monotonic() + MAX_RUN_SECONDS
         for client in self.clients:
             client.join(max(0.0, deadline - time.monotonic()))
             assert not client.is_alive(), "a client did not come to an end"

@@ -15,7 +15,7 @@ from segmentstream_api.destinations.transport.sender import Answer
 from segmentstream_api.errors import CommandError
 
 _FIRST_PAUSE_SECONDS = 0.5
-_LONGEST_PAUSE_SECONDS = 30.0
+_MAX_PAUSE_SECONDS = 30.0
 _LATER = frozenset({408, 425, 429, 500, 502, 503, 504})  # a proxy in front may say the others
 
 
@@ -47,7 +47,7 @@ class Posting:
                 reason = answer.reason if isinstance(answer, Retry) else f"HTTP {answer.status}"
                 raise CommandError(f"no event is taken at {self._service.url}: {reason}")
             self.stop.wait(wait_seconds)
-            pause_seconds = min(pause_seconds * 2, _LONGEST_PAUSE_SECONDS)
+            pause_seconds = min(pause_seconds * 2, _MAX_PAUSE_SECONDS)
         raise CommandError("interrupted")
 
     def _final(self, answer: Answer) -> Rejection | None:

@@ -15,7 +15,7 @@ Schemas: TypeAlias = Mapping[str, Mapping[str, Any]]
 _MAPS = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
 _DATA = frozenset({"const", "enum", "examples", "default", "x-violation"})
 _IN_PLACE = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else")
-_MOST_PARTS = 8  # ours: deeper places, as of variations of variations, count for the one above
+_MAX_PARTS = 8  # ours: deeper places, as of variations of variations, count for the one above
 
 
 def registry(schemas: Schemas) -> Registry[Any]:
@@ -78,7 +78,7 @@ class Places:
                 self._walk(each, base, path, inside)
         for each in schema.get("dependentSchemas", {}).values():
             self._walk(each, base, path, inside)
-        if len(path) == _MOST_PARTS:
+        if len(path) == _MAX_PARTS:
             return
         below: dict[str, Any] = dict.fromkeys(schema.get("required", ()), True)
         below |= schema.get("properties", {})

@@ -32,7 +32,7 @@ from segmentstream_api.destinations.transport.sender import Answer, HttpSender, 
 HOSTS: Mapping[str, str] = MappingProxyType(
     {"us": "https://api2.amplitude.com", "eu": "https://api.eu.amplitude.com"}
 )
-MOST_REQUEST_BYTES = 20_000_000
+MAX_REQUEST_BYTES = 20_000_000
 THROTTLED_SECONDS = 30.0
 
 _BY_FIELD = (
@@ -84,7 +84,7 @@ class Amplitude(Destination):
         return base_url_problems(self.settings)
 
     def send(self, deliveries: Sequence[Delivery]) -> list[Outcome]:
-        return in_one_request(deliveries, _event, self._post, most_bytes=MOST_REQUEST_BYTES)
+        return in_one_request(deliveries, _event, self._post, most_bytes=MAX_REQUEST_BYTES)
 
     def close(self) -> None:
         self._http.close()

@@ -10,7 +10,7 @@ from segmentstream_api.destinations.mapping.ecommerce import Commerce
 from segmentstream_api.destinations.mapping.envelope import Envelope, mapping, milliseconds, text
 from segmentstream_api.destinations.transport.json import encoded
 
-MOST_LEVELS = 40
+MAX_LEVELS = 40
 """How deep objects and arrays may lie in each other."""
 
 REFUSED_IDS = frozenset(
@@ -55,8 +55,8 @@ def amplitude_event(delivery: Delivery) -> dict[str, Any] | Rejected:
         "event_type": envelope.name,
         "time": milliseconds(envelope.sent_at),
         "insert_id": delivery.key,
-        "event_properties": _shallow(envelope.properties, MOST_LEVELS),
-        **({"user_properties": _shallow(envelope.traits, MOST_LEVELS)} if envelope.traits else {}),
+        "event_properties": _shallow(envelope.properties, MAX_LEVELS),
+        **({"user_properties": _shallow(envelope.traits, MAX_LEVELS)} if envelope.traits else {}),
         **({"ip": envelope.ip} if envelope.ip else {}),
         **_from_context(envelope.context),
         **_revenue(envelope.event),

@@ -28,7 +28,7 @@ from segmentstream_api.destinations.transport.batch import in_one_request, share
 from segmentstream_api.errors import DestinationUnusable
 from segmentstream_api.version import package_version
 
-_MOST_BYTES = 9_500_000
+_MAX_BYTES = 9_500_000
 """The limit of a request is 10 MB (quotas, "Streaming inserts"); its own words need a little."""
 
 _ONCE = Retry(predicate=if_exception_type())  # of no type: nothing is tried again
@@ -59,7 +59,7 @@ class BigQueryClient:
                 {"json": row_of(delivery), "insertId": delivery.key}
             ).encode(),
             self._insert,
-            most_bytes=_MOST_BYTES,
+            most_bytes=_MAX_BYTES,
         )
 
     def setup(self) -> str:

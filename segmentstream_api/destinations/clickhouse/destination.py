@@ -34,7 +34,7 @@ from segmentstream_api.destinations.transport.endpoint import BASE_URL, TIMEOUT,
 from segmentstream_api.destinations.transport.sender import Answer, HttpSender, outcome_of
 from segmentstream_api.errors import DestinationUnusable
 
-MOST_REQUEST_BYTES = 10_000_000  # ours: what goes through any network within the time for a request
+MAX_REQUEST_BYTES = 10_000_000  # ours: what goes through any network within the time for a request
 _IDENTIFIER = "^[A-Za-z_][A-Za-z0-9_]*$"
 
 
@@ -110,7 +110,7 @@ class ClickHouse(Destination):
         return base_url_problems(self.settings)
 
     def send(self, deliveries: Sequence[Delivery]) -> list[Outcome]:
-        return in_one_request(deliveries, row, self._insert, most_bytes=MOST_REQUEST_BYTES)
+        return in_one_request(deliveries, row, self._insert, most_bytes=MAX_REQUEST_BYTES)
 
     def setup(self) -> str:
         """Makes the table."""

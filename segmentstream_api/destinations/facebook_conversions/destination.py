@@ -30,7 +30,7 @@ from segmentstream_api.destinations.transport.json import encoded
 from segmentstream_api.destinations.transport.sender import HttpSender
 
 HOST = "https://graph.facebook.com"
-MOST_BYTES = 1_000_000
+MAX_BYTES = 1_000_000
 """Ours: of events in a request. Facebook names no limit."""
 
 
@@ -105,7 +105,7 @@ class FacebookConversions(Destination):
         return base_url_problems(self.settings)
 
     def send(self, deliveries: Sequence[Delivery]) -> list[Outcome]:
-        return in_one_request(deliveries, self._prepare, self._post, most_bytes=MOST_BYTES)
+        return in_one_request(deliveries, self._prepare, self._post, most_bytes=MAX_BYTES)
 
     def close(self) -> None:
         self._http.close()

@@ -24,11 +24,11 @@ from segmentstream_api.destinations.mapping.envelope import (
 )
 from segmentstream_api.destinations.mapping.products import Item, total
 
-MOST_DAYS = 7
-MOST_DAYS_IN_STORE = 62
+MAX_DAYS = 7
+MAX_DAYS_IN_STORE = 62
 """How long ago an event may have happened; in a physical store the latter."""
 
-MOST_CONTENTS = 500
+MAX_CONTENTS = 500
 """Ours: an order holds far fewer, and a hostile event of 64 KB must not become 1 MB."""
 
 STANDARD: Mapping[str, str] = MappingProxyType(
@@ -53,7 +53,7 @@ STANDARD: Mapping[str, str] = MappingProxyType(
 def problem(event: Mapping[str, Any], now: float) -> str | None:
     """Why Meta would refuse a request that holds this event. `now` is Unix time."""
     in_store = event["action_source"] == "physical_store"
-    most_days = MOST_DAYS_IN_STORE if in_store else MOST_DAYS
+    most_days = MAX_DAYS_IN_STORE if in_store else MAX_DAYS
     if now - event["event_time"] > timedelta(days=most_days).total_seconds():
         return f"it happened more than {most_days} days ago: Facebook refuses such events"
     if not event["event_name"]:
@@ -102,8 +102,8 @@ def _custom_data(
     found: dict[str, Any] = {
         **_worth(envelope, commerce),
         "content_type": "product" if items else None,
-        "content_ids": [item.product.key for item in items[:MOST_CONTENTS]],
-        "contents": [_content(item) for item in items[:MOST_CONTENTS]],
+        "content_ids": [item.product.key for item in items[:MAX_CONTENTS]],
+        "contents": [_content(item) for item in items[:MAX_CONTENTS]],
         "content_name": items[0].product.name if len(items) == 1 else None,
         "content_category": "/".join(_categories(commerce, items)),
         "num_items": total(item.quantity for item in items) if items else None,

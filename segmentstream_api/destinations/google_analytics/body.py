@@ -14,8 +14,8 @@ from typing import Any
 
 from segmentstream_api.destinations.google_analytics.events import MAPPED_PROPERTIES, SEMANTIC
 from segmentstream_api.destinations.google_analytics.limits import (
-    MOST_EVENTS,
-    MOST_PARAMS,
+    MAX_EVENTS,
+    MAX_PARAMS,
     USER_ID_LENGTH,
     event_name_problem,
     normalised,
@@ -25,7 +25,7 @@ from segmentstream_api.destinations.google_analytics.limits import (
 from segmentstream_api.destinations.mapping.ecommerce import Commerce
 from segmentstream_api.destinations.mapping.envelope import Envelope, flat, mapping, number, text
 
-MOST_HOURS = 72
+MAX_HOURS = 72
 """How long ago an event may have happened: …/protocol/ga4/reference, `timestamp_micros`."""
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
@@ -52,8 +52,8 @@ _IDENTIFYING = frozenset(
 
 def problem(envelope: Envelope, now: float) -> str | None:
     """Why Google would drop the event. `now` is Unix time."""
-    if now - envelope.happened_at.timestamp() > timedelta(hours=MOST_HOURS).total_seconds():
-        return f"it happened more than {MOST_HOURS} h ago: Google Analytics drops such events"
+    if now - envelope.happened_at.timestamp() > timedelta(hours=MAX_HOURS).total_seconds():
+        return f"it happened more than {MAX_HOURS} h ago: Google Analytics drops such events"
     return event_name_problem(_name(envelope, Commerce(envelope.event)))
 
 
@@ -96,7 +96,7 @@ def _events(envelope: Envelope) -> list[dict[str, Any]]:
     others = list(chain(_session(envelope), _page(envelope), _properties(envelope, commerce)))
     return [
         {"name": name, "params": _items_and_params({**variant}, others)}
-        for variant in variants[:MOST_EVENTS]
+        for variant in variants[:MAX_EVENTS]
     ]
 
 
@@ -104,7 +104,7 @@ def _items_and_params(mapped: dict[str, Any], others: list[tuple[str, Any]]) -> 
     items = mapped.pop("items", None)
     if not items:
         return params([*mapped.items(), *others])
-    return {**params([*mapped.items(), *others], MOST_PARAMS - 1), "items": items}
+    return {**params([*mapped.items(), *others], MAX_PARAMS - 1), "items": items}
 
 
 def _session(envelope: Envelope) -> Iterator[tuple[str, Any]]:

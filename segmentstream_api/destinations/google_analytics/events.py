@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from segmentstream_api.destinations.google_analytics.limits import MOST_ITEMS, item
+from segmentstream_api.destinations.google_analytics.limits import MAX_ITEMS, item
 from segmentstream_api.destinations.mapping.ecommerce import Commerce
 from segmentstream_api.destinations.mapping.products import Item, Product, total
 
@@ -25,7 +25,7 @@ def _worth(commerce: Commerce) -> Params:
 
 
 def _items(commerce: Commerce) -> Params:
-    items = [read for each in commerce.items[:MOST_ITEMS] if (read := _item(each))]
+    items = [read for each in commerce.items[:MAX_ITEMS] if (read := _item(each))]
     return {"items": items or None}
 
 

@@ -14,10 +14,10 @@ from typing import Any
 
 from segmentstream_api.destinations.mapping.envelope import MAX_EXACT
 
-MOST_EVENTS = 25
-MOST_PARAMS = 25
-MOST_USER_PROPERTIES = 25
-MOST_ITEMS = 200
+MAX_EVENTS = 25
+MAX_PARAMS = 25
+MAX_USER_PROPERTIES = 25
+MAX_ITEMS = 200
 """For each event: https://developers.google.com/analytics/devguides/collection/ga4/reference/events."""
 
 USER_ID_LENGTH = 256
@@ -72,7 +72,7 @@ def event_name_problem(name: str) -> str | None:
     return None
 
 
-def params(candidates: Iterable[tuple[str, Any]], most: int = MOST_PARAMS) -> dict[str, Any]:
+def params(candidates: Iterable[tuple[str, Any]], most: int = MAX_PARAMS) -> dict[str, Any]:
     """The first `most` that Google would keep; of equal names, the first."""
     fitting: dict[str, Any] = {}
     for candidate, found in candidates:
@@ -96,7 +96,7 @@ def user_properties(traits: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The first MOST_USER_PROPERTIES traits that Google would keep."""
     fitting: dict[str, dict[str, Any]] = {}
     for trait, found in traits.items():
-        if len(fitting) == MOST_USER_PROPERTIES:
+        if len(fitting) == MAX_USER_PROPERTIES:
             break
         name = normalised(trait, "p", _USER_PROPERTY_NAME_LENGTH)
         value = None if isinstance(found, list) else fitted(found, _USER_PROPERTY_LENGTH)

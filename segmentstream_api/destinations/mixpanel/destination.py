@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from segmentstream_api.destinations.base import Delivery, Destination, Outcome, Rejected
 from segmentstream_api.destinations.mixpanel.answers import outcomes_of
-from segmentstream_api.destinations.mixpanel.event import MOST_EVENT_BYTES, mixpanel_event
+from segmentstream_api.destinations.mixpanel.event import MAX_EVENT_BYTES, mixpanel_event
 from segmentstream_api.destinations.transport.batch import in_one_request
 from segmentstream_api.destinations.transport.endpoint import (
     BASE_URL,
@@ -33,7 +33,7 @@ HOSTS: Mapping[str, str] = MappingProxyType(
         "in": "https://api-in.mixpanel.com",
     }
 )
-MOST_REQUEST_BYTES = 2_000_000
+MAX_REQUEST_BYTES = 2_000_000
 _SERVICE_ACCOUNT = ("username", "secret", "project_id")
 
 
@@ -95,7 +95,7 @@ class Mixpanel(Destination):
         return problems
 
     def send(self, deliveries: Sequence[Delivery]) -> list[Outcome]:
-        most_bytes = MOST_REQUEST_BYTES - len(b"[]")
+        most_bytes = MAX_REQUEST_BYTES - len(b"[]")
         return in_one_request(deliveries, _event, self._post, most_bytes=most_bytes)
 
     def close(self) -> None:
@@ -115,6 +115,6 @@ class Mixpanel(Destination):
 def _event(delivery: Delivery) -> bytes | Rejected:
     event = mixpanel_event(delivery)
     body = event if isinstance(event, Rejected) else encoded(event)
-    if isinstance(body, bytes) and len(body) > MOST_EVENT_BYTES:
-        return Rejected(f"the event has {len(body)} bytes, Mixpanel takes {MOST_EVENT_BYTES}")
+    if isinstance(body, bytes) and len(body) > MAX_EVENT_BYTES:
+        return Rejected(f"the event has {len(body)} bytes, Mixpanel takes {MAX_EVENT_BYTES}")
     return body

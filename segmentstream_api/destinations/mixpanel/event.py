@@ -12,9 +12,9 @@ from segmentstream_api.destinations.mapping.envelope import Envelope, millisecon
 from segmentstream_api.destinations.mapping.web_properties import web_properties
 from segmentstream_api.destinations.transport.json import encoded
 
-MOST_EVENT_BYTES = 1_000_000
-MOST_PROPERTIES = 254  # "fewer than 255", of an event and of an object in a list
-MOST_ELEMENTS = 254  # "fewer than 255"
+MAX_EVENT_BYTES = 1_000_000
+MAX_PROPERTIES = 254  # "fewer than 255", of an event and of an object in a list
+MAX_ELEMENTS = 254  # "fewer than 255"
 EARLIEST = datetime(1971, 1, 1, tzinfo=UTC)
 
 REFUSED_IDS = frozenset(
@@ -70,8 +70,8 @@ def mixpanel_event(delivery: Delivery) -> dict[str, Any] | Rejected:
         }
     except _TooManyError as error:
         return Rejected(str(error))
-    if len(properties) > MOST_PROPERTIES:
-        return Rejected(f"more than {MOST_PROPERTIES} properties: Mixpanel refuses the event")
+    if len(properties) > MAX_PROPERTIES:
+        return Rejected(f"more than {MAX_PROPERTIES} properties: Mixpanel refuses the event")
     return {"event": envelope.name, "properties": properties}
 
 
@@ -87,8 +87,8 @@ def _flat(properties: Mapping[str, Any]) -> Properties:
 def _value(value: Any) -> Any:
     if not isinstance(value, list):
         return value
-    if len(value) > MOST_ELEMENTS:
-        raise _TooManyError(f"a list of more than {MOST_ELEMENTS}: Mixpanel refuses the event")
+    if len(value) > MAX_ELEMENTS:
+        raise _TooManyError(f"a list of more than {MAX_ELEMENTS}: Mixpanel refuses the event")
     return [_element(element) for element in value]
 
 
@@ -103,9 +103,9 @@ def _text_of_list(value: Any) -> Any:
 
 
 def _bounded(properties: Mapping[str, Any]) -> Properties:
-    flat = dict(islice(_leaves(properties), MOST_PROPERTIES + 1))
-    if len(flat) > MOST_PROPERTIES:
-        raise _TooManyError(f"more than {MOST_PROPERTIES} properties: Mixpanel refuses the event")
+    flat = dict(islice(_leaves(properties), MAX_PROPERTIES + 1))
+    if len(flat) > MAX_PROPERTIES:
+        raise _TooManyError(f"more than {MAX_PROPERTIES} properties: Mixpanel refuses the event")
     return flat
 
 

@@ -24,7 +24,7 @@ from segmentstream_api.destinations.postgresql.row import Row, definition, inser
 from segmentstream_api.errors import DestinationUnusable
 from segmentstream_api.postgresql.connections import abort_connection, silence_library_logs
 
-_LEAST_CONNECT_SECONDS = 2  # libpq's own
+_MIN_CONNECT_SECONDS = 2  # libpq's own
 _SERVER_SHARE = 0.9  # of the time: the server gives up before its connection is cut
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -121,7 +121,7 @@ class PostgreSQLClient:
         with suppress(IndexError):
             return self._idle.pop(), True
         hosts = str(conninfo_to_dict(self._dsn).get("host") or "").count(",") + 1
-        seconds = max(_LEAST_CONNECT_SECONDS, int((deadline - time.monotonic()) / hosts))
+        seconds = max(_MIN_CONNECT_SECONDS, int((deadline - time.monotonic()) / hosts))
         connection: Connection = psycopg.connect(
             self._dsn,
             autocommit=True,

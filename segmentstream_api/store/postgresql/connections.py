@@ -22,11 +22,11 @@ from segmentstream_api.postgresql.faults import fault_of
 from segmentstream_api.store.postgresql.connection import Connection, Line, Outage
 from segmentstream_api.store.postgresql.deadlines import Deadlines
 
-LONGEST_SECONDS = 5.0  # that a request waits for the store, as for SQLite's lock
+MAX_SECONDS = 5.0  # that a request waits for the store, as for SQLite's lock
 APPLICATION_NAME = "segmentstream-api store"
-_LEAST_SECONDS = 0.5  # what a transaction gets whose requests have waited for others
-_LONGEST_CONNECT_SECONDS = 3.0
-_LEAST_CONNECT_SECONDS = 2  # libpq's own
+_MIN_SECONDS = 0.5  # what a transaction gets whose requests have waited for others
+_MAX_CONNECT_SECONDS = 3.0
+_MIN_CONNECT_SECONDS = 2  # libpq's own
 
 # Unless the connection string says otherwise. Seconds, but for tcp_user_timeout: milliseconds.
 _DEFAULTS: Mapping[str, str | int] = {
@@ -55,7 +55,7 @@ class PostgresqlConnections:
         self._for_others: Line
 
     def transaction(
-        self, *, for_requests: bool = False, seconds: float = LONGEST_SECONDS
+        self, *, for_requests: bool = False, seconds: float = MAX_SECONDS
     ) -> AbstractContextManager[Connection]:
         """A transaction that is durable when the block ends without an exception.
 
@@ -67,13 +67,13 @@ class PostgresqlConnections:
             if self._pid != os.getpid():
                 self._begin()
             line = self._for_requests if for_requests else self._for_others
-        return line.transaction(max(seconds, _LEAST_SECONDS))
+        return line.transaction(max(seconds, _MIN_SECONDS))
 
     @contextmanager
     def glance(self) -> Iterator[Connection]:
         """A connection of its own that was not prepared, for a look. Raises as `transaction`."""
-        connection = self._reach(time.monotonic() + LONGEST_SECONDS)
-        timer = threading.Timer(LONGEST_SECONDS, abort_connection, [connection])
+        connection = self._reach(time.monotonic() + MAX_SECONDS)
+        timer = threading.Timer(MAX_SECONDS, abort_connection, [connection])
         timer.start()
         try:
             yield connection
@@ -120,14 +120,14 @@ class PostgresqlConnections:
         given = conninfo_to_dict(self._dsn)
         more = {name: value for name, value in _DEFAULTS.items() if name not in given}
         hosts = str(given.get("host") or "").count(",") + 1
-        seconds = min(_LONGEST_CONNECT_SECONDS, deadline - time.monotonic()) / hosts
+        seconds = min(_MAX_CONNECT_SECONDS, deadline - time.monotonic()) / hosts
         try:
             connection: Connection = psycopg.connect(
                 make_conninfo(self._dsn, **more),
                 autocommit=True,
                 prepare_threshold=None,
                 client_encoding="UTF8",
-                connect_timeout=max(_LEAST_CONNECT_SECONDS, int(seconds)),
+                connect_timeout=max(_MIN_CONNECT_SECONDS, int(seconds)),
             )
         except psycopg.Error as error:  # not chained: its text quotes the connection string
             raise self._refusal(error) from None

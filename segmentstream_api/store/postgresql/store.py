@@ -34,7 +34,7 @@ from segmentstream_api.store.postgresql.clock import ServerClock
 from segmentstream_api.store.postgresql.connection import Connection
 from segmentstream_api.store.postgresql.connections import (
     APPLICATION_NAME,
-    LONGEST_SECONDS,
+    MAX_SECONDS,
     PostgresqlConnections,
 )
 from segmentstream_api.store.postgresql.reader import PostgresqlReader
@@ -232,7 +232,7 @@ class PostgresqlStore(Store):
         with (
             self._unwritten.kept_unless_written() as take,
             self._connections.transaction(
-                for_requests=True, seconds=LONGEST_SECONDS - waited_seconds
+                for_requests=True, seconds=MAX_SECONDS - waited_seconds
             ) as connection,
         ):
             settlements, states = take()
@@ -244,7 +244,7 @@ class PostgresqlStore(Store):
             postgresql_outbox.write_states(connection, states)
         return receipts
 
-    def _transaction(self, seconds: float = LONGEST_SECONDS) -> AbstractContextManager[Connection]:
+    def _transaction(self, seconds: float = MAX_SECONDS) -> AbstractContextManager[Connection]:
         return self._connections.transaction(seconds=seconds)
 
     def _prepare(self, connection: Connection) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from segmentstream_api.destinations.amplitude.destination import (
     HOSTS,
-    MOST_REQUEST_BYTES,
+    MAX_REQUEST_BYTES,
     Amplitude,
 )
 from segmentstream_api.destinations.amplitude.event import REFUSED_IDS
@@ -142,7 +142,7 @@ def test_several_events_travel_as_one_batch():
 
 
 def test_a_full_batch_of_the_largest_events_fits_into_a_request():
-    assert Amplitude.batch_size * (events.LARGEST_BODY_BYTES + 1_000) < MOST_REQUEST_BYTES
+    assert Amplitude.batch_size * (events.LARGEST_BODY_BYTES + 1_000) < MAX_REQUEST_BYTES
 
 
 @pytest.mark.parametrize(("region", "host"), HOSTS.items())

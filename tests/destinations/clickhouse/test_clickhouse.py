@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from segmentstream_api.destinations.base import Delivered, Rejected, Retry
-from segmentstream_api.destinations.clickhouse.destination import MOST_REQUEST_BYTES, ClickHouse
+from segmentstream_api.destinations.clickhouse.destination import MAX_REQUEST_BYTES, ClickHouse
 from segmentstream_api.destinations.clickhouse.errors import OF_THE_CONFIGURATION, OF_THE_ROWS
 from segmentstream_api.destinations.clickhouse.table import COLUMNS, create_statement
 from segmentstream_api.destinations.transport.batch import NO_ROOM
@@ -161,7 +161,7 @@ def test_an_event_of_another_year_is_rejected_and_does_not_keep_back_the_others(
 def test_a_request_has_at_most_10_mb_and_the_rest_waits():
     largest = events.named("Big", userId="u", padding='"' * 30_000)
     outcomes, (request,) = send(*[largest] * 90)
-    assert len(request.body) <= MOST_REQUEST_BYTES
+    assert len(request.body) <= MAX_REQUEST_BYTES
     fitting = request.body.count(b"\n") + 1
     assert 50 < fitting < 90
     assert outcomes == [Delivered()] * fitting + [NO_ROOM] * (90 - fitting)

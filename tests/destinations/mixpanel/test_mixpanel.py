@@ -8,9 +8,9 @@ import tracemalloc
 import pytest
 
 from segmentstream_api.destinations.base import Delivered, Rejected, Retry
-from segmentstream_api.destinations.mixpanel.destination import HOSTS, MOST_REQUEST_BYTES, Mixpanel
+from segmentstream_api.destinations.mixpanel.destination import HOSTS, MAX_REQUEST_BYTES, Mixpanel
 from segmentstream_api.destinations.mixpanel.event import (
-    MOST_EVENT_BYTES,
+    MAX_EVENT_BYTES,
     REFUSED_IDS,
     mixpanel_event,
 )
@@ -227,14 +227,14 @@ def test_names_that_grow_by_nesting_are_found_out_before_they_fill_the_memory():
 def test_an_event_that_grows_beyond_1_mb_by_its_names_is_rejected():
     (outcome,), _ = send(of(**{"k" * 30_000: {str(n): n for n in range(240)}}))
     assert isinstance(outcome, Rejected)
-    assert outcome.reason.endswith(f"bytes, Mixpanel takes {MOST_EVENT_BYTES}")
+    assert outcome.reason.endswith(f"bytes, Mixpanel takes {MAX_EVENT_BYTES}")
 
 
 def test_a_request_has_at_most_2_mb_and_the_rest_waits():
     deliveries = [of(label="x" * 60_000, number=n) for n in range(40)]
     outcomes, (request,) = send(*deliveries)
     assert outcomes == [Delivered()] * 33 + [NO_ROOM] * 7
-    assert len(request.body) <= MOST_REQUEST_BYTES
+    assert len(request.body) <= MAX_REQUEST_BYTES
 
 
 # The answer
