@@ -10,7 +10,7 @@ import falcon
 from segmentstream_api.config import Settings
 from segmentstream_api.contract.event_types.rules import EventTypes
 from segmentstream_api.contract.schemas import Contract, schema_folder
-from segmentstream_api.delivery.supervisor import Deliveries
+from segmentstream_api.delivery.supervisor import DeliverySupervisor
 from segmentstream_api.http.auth import Authenticator
 from segmentstream_api.http.cors import CrossOrigin
 from segmentstream_api.http.operations import Health, Metrics, Ready, Version
@@ -37,7 +37,7 @@ from segmentstream_api.store.factory import create_store
 class Application(falcon.App[Any, Any]):
     """The WSGI application, with what runs behind it."""
 
-    def __init__(self, deliveries: Deliveries) -> None:
+    def __init__(self, deliveries: DeliverySupervisor) -> None:
         super().__init__(middleware=[RequestIds(), AllowedMethods()])
         self.deliveries = deliveries
         add_handlers(self)
@@ -54,7 +54,7 @@ def create_app(
     ConfigError for an installed source that cannot be used.
     """
     store = store or create_store(settings)
-    deliveries = Deliveries(settings, store)
+    deliveries = DeliverySupervisor(settings, store)
     intake = Intake(
         store,
         Routing(settings, deliveries.lanes),

@@ -16,7 +16,7 @@ from segmentstream_api.commands.arguments import (
     add_config_option,
     read_settings,
 )
-from segmentstream_api.delivery.supervisor import Deliveries
+from segmentstream_api.delivery.supervisor import DeliverySupervisor
 from segmentstream_api.errors import CommandError, SegmentStreamError
 from segmentstream_api.logs.entries import (
     CONFIGURATION_REFUSED,
@@ -102,19 +102,21 @@ class _Page(Collector):
         return self._registry.collect()
 
 
-def _start(args: argparse.Namespace, page: _Page) -> Deliveries:
+def _start(args: argparse.Namespace, page: _Page) -> DeliverySupervisor:
     """Raises ConfigError, StoreUnusable or StoreUnavailable, and then nothing runs."""
     settings = read_settings(args)
     store = create_store(settings)
     store.open()
-    deliveries = Deliveries(settings, store)
+    deliveries = DeliverySupervisor(settings, store)
     deliveries.start()
     page.show(store, list(deliveries.lanes))
     DELIVER_STARTED(source=settings.source, destinations=list(deliveries.lanes))
     return deliveries
 
 
-def _restarted(args: argparse.Namespace, page: _Page, before: Deliveries) -> Deliveries:
+def _restarted(
+    args: argparse.Namespace, page: _Page, before: DeliverySupervisor
+) -> DeliverySupervisor:
     """The new one starts first: leases keep the two apart, and a fault leaves the old one."""
     try:
         deliveries = _start(args, page)

@@ -18,7 +18,7 @@ from referencing.jsonschema import DRAFT202012
 _EXPLAINED = Draft202012Validator.VALIDATORS
 
 
-class Referred:
+class CompiledSchemas:
     """What `$ref` may lead to, by address; nothing else is ever fetched."""
 
     def __init__(

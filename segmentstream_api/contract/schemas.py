@@ -14,7 +14,7 @@ from typing import Any
 import jsonschema_rs
 from jsonschema import Draft202012Validator, FormatChecker
 
-from segmentstream_api.contract.compiled import Referred, without_dialect
+from segmentstream_api.contract.compiled import CompiledSchemas, without_dialect
 from segmentstream_api.contract.violations import explained
 from segmentstream_api.errors import InvalidEvent, Violation
 from segmentstream_api.timestamps import parse_instant
@@ -55,15 +55,15 @@ def _is_iso_8601(value: object) -> bool:
         return False
 
 
-def referred(schemas: Mapping[str, dict[str, Any]]) -> Referred:
+def referred(schemas: Mapping[str, dict[str, Any]]) -> CompiledSchemas:
     """What the schemas of contracts may refer to, by address."""
-    return Referred(schemas, {ISO_8601_FORMAT: _is_iso_8601})
+    return CompiledSchemas(schemas, {ISO_8601_FORMAT: _is_iso_8601})
 
 
 class Contract:
     """A schema that documents are held against; built once, used by every thread."""
 
-    def __init__(self, schema: dict[str, Any], others: Referred | None = None) -> None:
+    def __init__(self, schema: dict[str, Any], others: CompiledSchemas | None = None) -> None:
         """`others` are what `$ref` may lead to. With them, patterns take linear time.
 
         Raises jsonschema's SchemaError if it is no schema (draft 2020-12).

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from segmentstream_api.delivery.breaker import Breaker
 from segmentstream_api.delivery.pace import Pace
-from segmentstream_api.delivery.recorder import Watch
+from segmentstream_api.delivery.recorder import OutcomeRecorder
 from segmentstream_api.delivery.schedule import Schedule
 from segmentstream_api.destinations.base import Delivery, Destination, Outcome, Retry
 from segmentstream_api.event.integrations import Names
@@ -64,7 +64,7 @@ class Lane:
         self._rename = rename or {}
         self._clock = clock
         self._monotonic = monotonic
-        self._watch = Watch(self.name, self.breaker, store, clock)
+        self._watch = OutcomeRecorder(self.name, self.breaker, store, clock)
         self._pushes: GroupCommit[Sequence[OutboxRow], None] = GroupCommit(
             self._send_pushed,
             batch_size=_MAX_PUSHES_TOGETHER if local else destination.batch_size,

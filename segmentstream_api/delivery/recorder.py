@@ -20,7 +20,7 @@ from segmentstream_api.metrics import declared as metrics
 from segmentstream_api.store.base import DestinationState, Store
 
 
-class Watch:
+class OutcomeRecorder:
     """One destination's. `clock` is the wall clock, Unix seconds."""
 
     def __init__(

@@ -12,7 +12,7 @@ from segmentstream_api.logs.entries import STORE_UNAVAILABLE
 from segmentstream_api.store.base import DestinationState, Store
 
 
-class Deliveries:
+class DeliverySupervisor:
     """Made before a fork, started after it. `lanes` are by destination name."""
 
     def __init__(self, settings: Settings, store: Store) -> None:

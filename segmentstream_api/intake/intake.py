@@ -11,7 +11,7 @@ from segmentstream_api.delivery.lane import Lane
 from segmentstream_api.errors import StoreUnavailable
 from segmentstream_api.event.event import Event
 from segmentstream_api.group_commit import GroupCommit, Ticket
-from segmentstream_api.intake.recent_hits import Recent
+from segmentstream_api.intake.recent_hits import RecentHits
 from segmentstream_api.intake.routing import Routing
 from segmentstream_api.logs.entries import EVENT_CONFLICT
 from segmentstream_api.metrics import declared as metrics
@@ -72,7 +72,7 @@ class Intake:
         self._push_budget_seconds = push_budget_seconds
         self._wake = wake
         self._patience_seconds = patience_seconds
-        self._recent = Recent()
+        self._recent = RecentHits()
         self._arrivals: GroupCommit[_Arrival, Sequence[Receipt]] = GroupCommit(
             self._accept,
             batch_size=_MAX_TOGETHER,

@@ -16,7 +16,7 @@ REMEMBERED_SECONDS = 600.0  # a storm is over by then; and less than any dedup w
 MAX_REMEMBERED = 20_000  # about 4 MB in each worker
 
 
-class Recent:
+class RecentHits:
     """`monotonic` is a clock in seconds that is never set."""
 
     def __init__(

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 Answer = TypeVar("Answer")
 
 
-class Latest(Generic[Answer]):
+class CachedAnswer(Generic[Answer]):
     """Asks anew when the answer is `fresh_seconds` old; any number of threads may want it.
 
     One thread at a time asks, so a question that hangs holds up no more than that one. `monotonic`

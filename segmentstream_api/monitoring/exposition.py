@@ -15,7 +15,7 @@ from segmentstream_api.errors import SegmentStreamError
 from segmentstream_api.logs.entries import STORE_UNREADABLE
 from segmentstream_api.metrics import declared as metrics
 from segmentstream_api.metrics.files import MetricsFiles
-from segmentstream_api.monitoring.cached_answer import Latest
+from segmentstream_api.monitoring.cached_answer import CachedAnswer
 from segmentstream_api.monitoring.readiness import FINDINGS, Readiness
 from segmentstream_api.store.base import DestinationStats, Store
 from segmentstream_api.version import package_version
@@ -40,7 +40,7 @@ class Exposition:
     ) -> None:
         self.registry = CollectorRegistry()
         self.registry.register(REGISTRY if folder is None else MetricsFiles(folder))
-        self.registry.register(_Readings(store, destinations, readiness, clock))
+        self.registry.register(StoreGauges(store, destinations, readiness, clock))
 
     def page(self, accept: str | None) -> tuple[bytes, str]:
         """The page and its media type: Prometheus text, or OpenMetrics for who accepts it."""
@@ -48,7 +48,7 @@ class Exposition:
         return encode(self.registry), media_type
 
 
-class _Readings(Collector):
+class StoreGauges(Collector):
     def __init__(
         self,
         store: Store,
@@ -57,7 +57,7 @@ class _Readings(Collector):
         clock: Callable[[], float],
     ) -> None:
         self._store_kind = store.kind
-        self._stats = Latest(
+        self._stats = CachedAnswer(
             store.stats, fresh_seconds=_FRESH_SECONDS, patience_seconds=_PATIENCE_SECONDS
         )
         self._destinations = destinations

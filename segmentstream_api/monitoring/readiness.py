@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from segmentstream_api.errors import StoreUnavailable, StoreUnusable
 from segmentstream_api.logs.entries import STORE_UNAVAILABLE
-from segmentstream_api.monitoring.cached_answer import Latest
+from segmentstream_api.monitoring.cached_answer import CachedAnswer
 from segmentstream_api.store.base import Store
 
 _SLOW = "store_slow"
@@ -34,7 +34,7 @@ class Readiness:
 
     def __init__(self, store: Store, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._store = store
-        self._writable = Latest(
+        self._writable = CachedAnswer(
             self._probe,
             fresh_seconds=_FRESH_SECONDS,
             patience_seconds=_PATIENCE_SECONDS,

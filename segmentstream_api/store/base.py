@@ -134,7 +134,7 @@ class DestinationStats:
 
 
 @dataclass(frozen=True, slots=True)
-class CarriedRow:
+class ExportedRow:
     """What waits for a destination, as it goes from one store into another."""
 
     destination: str
@@ -145,7 +145,7 @@ class CarriedRow:
 
 
 @dataclass(frozen=True, slots=True)
-class CarriedDeath:
+class ExportedDeadLetter:
     """A dead letter, likewise."""
 
     destination: str
@@ -155,7 +155,7 @@ class CarriedDeath:
 
 
 @dataclass(frozen=True, slots=True)
-class CarriedEvent:
+class ExportedEvent:
     """An event that is still needed, with everything that needs it."""
 
     project: str
@@ -163,12 +163,12 @@ class CarriedEvent:
     name: str
     received_ms: int
     body: bytes
-    rows: Sequence[CarriedRow]
-    deaths: Sequence[CarriedDeath]
+    rows: Sequence[ExportedRow]
+    deaths: Sequence[ExportedDeadLetter]
 
 
 @dataclass(frozen=True, slots=True)
-class Carried:
+class ExportedRecord:
     """All that a store knows of one key. Without an `event`, every destination has it.
 
     `fingerprint` and `expires_s` are None for what came without a hit id.
@@ -178,7 +178,7 @@ class Carried:
     key: bytes
     fingerprint: bytes | None
     expires_s: int | None
-    event: CarriedEvent | None
+    event: ExportedEvent | None
 
 
 Position: TypeAlias = tuple[int, bytes]
@@ -328,7 +328,7 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def export(self, after: Position, limit: int) -> Sequence[Carried]:
+    def export(self, after: Position, limit: int) -> Sequence[ExportedRecord]:
         """The next of all that another store needs to go on with; (0, b"") is the beginning.
 
         First the events that are still needed, then what is only remembered.
@@ -339,7 +339,7 @@ class Store(ABC):
         """How many `export` gives in all."""
 
     @abstractmethod
-    def restore(self, records: Sequence[Carried]) -> int:
+    def restore(self, records: Sequence[ExportedRecord]) -> int:
         """Takes over what it does not know yet, in one transaction; how many that were.
 
         A key that it knows already is left as it is, so the same may be restored again.

@@ -13,7 +13,7 @@ Element = TypeVar("Element")
 Taken: TypeAlias = tuple[list[Settlement], list[tuple[str, DestinationState]]]
 
 
-class Unwritten:
+class PendingSettlements:
     """Anybody may add to it; only who has the turn of writing takes from it."""
 
     def __init__(self) -> None:

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from segmentstream_api.delivery.breaker import Breaker
-from segmentstream_api.delivery.recorder import Watch
+from segmentstream_api.delivery.recorder import OutcomeRecorder
 from segmentstream_api.destinations.base import Delivered, Rejected, Retry
 from segmentstream_api.errors import StoreUnavailable
 from segmentstream_api.store.base import DestinationState
@@ -45,7 +45,7 @@ def breaker(clock):
 
 @pytest.fixture
 def watch(store, breaker, clock):
-    return Watch("crm", breaker, store, clock)
+    return OutcomeRecorder("crm", breaker, store, clock)
 
 
 def counted(outcome):
@@ -147,6 +147,6 @@ def test_but_nobody_is_left_alone_for_more_than_an_hour(watch, breaker, clock, a
 def test_what_is_noted_is_what_the_store_tells(connect, breaker, clock):
     store = connect()
     store.accept(an_event(), {"crm": 0})
-    Watch("crm", breaker, store, clock).outcomes([Retry("HTTP 503")])
+    OutcomeRecorder("crm", breaker, store, clock).outcomes([Retry("HTTP 503")])
     store.flush()
     assert store.stats()["crm"].state == DestinationState("closed", None, "HTTP 503", NOON)

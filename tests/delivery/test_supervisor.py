@@ -12,7 +12,7 @@ from segmentstream_api.config import (
     Settings,
     StoreSettings,
 )
-from segmentstream_api.delivery.supervisor import Deliveries
+from segmentstream_api.delivery.supervisor import DeliverySupervisor
 from segmentstream_api.destinations.base import Delivered
 from segmentstream_api.errors import StoreUnavailable, StoreUnusable
 from segmentstream_api.store.base import DestinationState
@@ -68,7 +68,7 @@ class Flaky(SqliteStore):
 
 
 def test_each_destination_has_a_lane_by_its_name(tmp_path, store):
-    deliveries = Deliveries(settings(tmp_path, crm=None, archive=None), store)
+    deliveries = DeliverySupervisor(settings(tmp_path, crm=None, archive=None), store)
     assert list(deliveries.lanes) == ["crm", "archive"]
     assert {lane.name for lane in deliveries.lanes.values()} == {"crm", "archive"}
     deliveries.stop()
@@ -76,7 +76,7 @@ def test_each_destination_has_a_lane_by_its_name(tmp_path, store):
 
 def test_once_started_it_sends_what_waits_and_what_it_is_woken_for(tmp_path, store, made):
     store.accept(an_event(), {"crm": 0})
-    deliveries = Deliveries(settings(tmp_path, crm=None, archive=None), store)
+    deliveries = DeliverySupervisor(settings(tmp_path, crm=None, archive=None), store)
     deliveries.start()
     crm, archive = made
     until(lambda: len(crm.batches) == 1)
@@ -90,7 +90,7 @@ def test_breakers_that_were_open_in_a_process_before_it_are_closed(tmp_path, sto
     """Else `status` and the alerts would tell of an outage for as long as the service runs."""
     store.note("crm", DestinationState("open", 1.0, "HTTP 503", 2.0))
     store.flush()
-    deliveries = Deliveries(settings(tmp_path, crm=None), store)
+    deliveries = DeliverySupervisor(settings(tmp_path, crm=None), store)
     deliveries.start()
     deliveries.stop()
     assert connect().stats()["crm"].state == DestinationState("closed", None, "HTTP 503", 2.0)
@@ -104,7 +104,7 @@ def test_stopping_finishes_what_is_being_sent_and_writes_it_down(tmp_path, store
         return [Delivered()]
 
     store.accept(an_event(), {"crm": 0})
-    deliveries = Deliveries(settings(tmp_path, crm=hang), store)
+    deliveries = DeliverySupervisor(settings(tmp_path, crm=hang), store)
     deliveries.start()
     gate.wait_for_somebody()
     gate.open()
@@ -123,7 +123,7 @@ def test_a_store_that_cannot_be_opened_yet_does_not_keep_it_from_starting(
     store.accept(an_event(), {"crm": 0})
     store.close()
     Flaky.error = error
-    deliveries = Deliveries(settings(tmp_path, crm=None), store)
+    deliveries = DeliverySupervisor(settings(tmp_path, crm=None), store)
     deliveries.start()
     assert f"the store cannot take events: {error}" in caplog.text
     until(lambda: len(made[0].batches) == 1)
@@ -131,4 +131,4 @@ def test_a_store_that_cannot_be_opened_yet_does_not_keep_it_from_starting(
 
 
 def test_stopping_what_was_never_started_is_no_fault(tmp_path, store):
-    Deliveries(settings(tmp_path, crm=None), store).stop()
+    DeliverySupervisor(settings(tmp_path, crm=None), store).stop()

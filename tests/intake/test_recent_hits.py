@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from segmentstream_api.intake.recent_hits import REMEMBERED_SECONDS, Recent
+from segmentstream_api.intake.recent_hits import REMEMBERED_SECONDS, RecentHits
 from segmentstream_api.store.base import Acceptance
 from tests.fakes import Clock, an_event, an_event_without_hit_id
 
@@ -14,7 +14,7 @@ def clock():
 
 @pytest.fixture
 def recent(clock):
-    return Recent(most=3, monotonic=clock)
+    return RecentHits(most=3, monotonic=clock)
 
 
 def test_what_was_never_remembered_is_the_stores_to_tell(recent):

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from segmentstream_api.monitoring.cached_answer import Latest
+from segmentstream_api.monitoring.cached_answer import CachedAnswer
 from tests.fakes import PATIENCE_SECONDS, Clock, Gate, Task, until
 
 
@@ -31,7 +31,7 @@ def question():
 
 
 def latest(question, clock=None, patience_seconds=PATIENCE_SECONDS):
-    return Latest(
+    return CachedAnswer(
         question,
         fresh_seconds=5,
         patience_seconds=patience_seconds,

@@ -15,7 +15,7 @@ import jsonschema_rs
 from jsonschema.exceptions import SchemaError
 from referencing.exceptions import Unresolvable
 
-from segmentstream_api.contract.compiled import Referred
+from segmentstream_api.contract.compiled import CompiledSchemas
 from segmentstream_api.contract.event_types.safety import faults
 from segmentstream_api.contract.event_types.subschemas import Places, subschemas
 from segmentstream_api.contract.schemas import Contract, referred, schema_folder
@@ -100,7 +100,7 @@ def _own_types(
 
 
 def _own_type(
-    schema: dict[str, Any], known: Mapping[str, dict[str, Any]], others: Referred, file: str
+    schema: dict[str, Any], known: Mapping[str, dict[str, Any]], others: CompiledSchemas, file: str
 ) -> EventType:
     try:
         return _built(schema, known, others, file)
@@ -139,7 +139,10 @@ def our_schemas() -> Mapping[str, dict[str, Any]]:
 
 
 def _built(
-    schema: dict[str, Any], schemas: Mapping[str, dict[str, Any]], others: Referred, file: str
+    schema: dict[str, Any],
+    schemas: Mapping[str, dict[str, Any]],
+    others: CompiledSchemas,
+    file: str,
 ) -> EventType:
     contract = Contract(schema, others)
     places = Places(schema, schemas)  # before anything is compiled: it finds circles

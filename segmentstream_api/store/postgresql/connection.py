@@ -63,7 +63,7 @@ class Outage:
             raise self._error.with_traceback(None)
 
 
-class Line:
+class ConnectionSlot:
     """A connection, or the place of one, and one transaction on it at a time.
 
     `connect` makes a connection by a deadline (monotonic seconds), or raises an error of ours.

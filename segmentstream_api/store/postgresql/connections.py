@@ -19,7 +19,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from segmentstream_api.errors import SegmentStreamError, StoreUnavailable, StoreUnusable
 from segmentstream_api.postgresql.connections import abort_connection, silence_library_logs
 from segmentstream_api.postgresql.faults import fault_of
-from segmentstream_api.store.postgresql.connection import Connection, Line, Outage
+from segmentstream_api.store.postgresql.connection import Connection, ConnectionSlot, Outage
 from segmentstream_api.store.postgresql.deadlines import Deadlines
 
 MAX_SECONDS = 5.0  # that a request waits for the store, as for SQLite's lock
@@ -48,11 +48,11 @@ class PostgresqlConnections:
         self._place = place
         self._prepare = prepare
         self._lock = threading.Lock()
-        self._inherited: list[Line] = []
+        self._inherited: list[ConnectionSlot] = []
         self._pid: int | None = None
         self._deadlines: Deadlines
-        self._for_requests: Line
-        self._for_others: Line
+        self._for_requests: ConnectionSlot
+        self._for_others: ConnectionSlot
 
     def transaction(
         self, *, for_requests: bool = False, seconds: float = MAX_SECONDS
@@ -98,8 +98,8 @@ class PostgresqlConnections:
             self._inherited += [self._for_requests, self._for_others]
         outage = Outage()
         self._deadlines = Deadlines()
-        self._for_requests = Line(self._connect, self._deadlines, outage)
-        self._for_others = Line(self._connect, self._deadlines, outage)
+        self._for_requests = ConnectionSlot(self._connect, self._deadlines, outage)
+        self._for_others = ConnectionSlot(self._connect, self._deadlines, outage)
         self._deadlines.start()
         self._pid = os.getpid()
 

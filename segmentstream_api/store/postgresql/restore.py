@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from segmentstream_api.store.base import UNNAMED, Carried, storable
+from segmentstream_api.store.base import UNNAMED, ExportedRecord, storable
 from segmentstream_api.store.postgresql.accept import Remembered, insert_bodies, remember
 from segmentstream_api.store.postgresql.connection import Connection
 
@@ -13,7 +13,7 @@ _DEATH = "INSERT INTO dead_letter VALUES (%s, %s, %s, %s, %s)"
 
 
 def restore(
-    connection: Connection, records: Sequence[Carried], now: float, remember_until: int
+    connection: Connection, records: Sequence[ExportedRecord], now: float, remember_until: int
 ) -> int:
     """See `Store.restore`."""
     entries = {

@@ -11,18 +11,18 @@ from segmentstream_api.errors import SegmentStreamError, StoreUnavailable
 from segmentstream_api.event.event import Event
 from segmentstream_api.logs.entries import CLOCK_SET_BACK, STORE_UNSAFE, STORE_UNSETTLED
 from segmentstream_api.store.base import (
-    Carried,
     DeadLetter,
     DeadLetterFilter,
     DestinationState,
     DestinationStats,
+    ExportedRecord,
     OutboxRow,
     Position,
     Receipt,
     Settlement,
     Store,
 )
-from segmentstream_api.store.pending_settlements import Unwritten
+from segmentstream_api.store.pending_settlements import PendingSettlements
 from segmentstream_api.store.postgresql import (
     dead_letters as postgresql_dead_letters,
 )
@@ -74,7 +74,7 @@ class PostgresqlStore(Store):
         self._clock = clock or self._server_clock
         self._identity: str | None = None
         self._connections = PostgresqlConnections(dsn, self._place, self._prepare)
-        self._unwritten = Unwritten()
+        self._unwritten = PendingSettlements()
 
     kind = "postgresql"
 
@@ -195,7 +195,7 @@ class PostgresqlStore(Store):
             )
         return forgotten + expired + given_up
 
-    def export(self, after: Position, limit: int) -> Sequence[Carried]:
+    def export(self, after: Position, limit: int) -> Sequence[ExportedRecord]:
         with self._transaction(_PATIENT_SECONDS) as connection:
             return export(PostgresqlReader(connection), after, limit, self._clock())
 
@@ -203,7 +203,7 @@ class PostgresqlStore(Store):
         with self._transaction(_PATIENT_SECONDS) as connection:
             return count_export(PostgresqlReader(connection), self._clock())
 
-    def restore(self, records: Sequence[Carried]) -> int:
+    def restore(self, records: Sequence[ExportedRecord]) -> int:
         with self._transaction(_PATIENT_SECONDS) as connection:
             now = self._clock()
             remember_until = int(now + self._dedup_window_seconds)

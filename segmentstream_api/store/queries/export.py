@@ -6,10 +6,10 @@ from collections import defaultdict
 
 from segmentstream_api.store.base import (
     LAST,
-    Carried,
-    CarriedDeath,
-    CarriedEvent,
-    CarriedRow,
+    ExportedDeadLetter,
+    ExportedEvent,
+    ExportedRecord,
+    ExportedRow,
     Position,
 )
 from segmentstream_api.store.queries.reader import Reader, marks
@@ -19,7 +19,7 @@ _ONLY_REMEMBERED = (
 )
 
 
-def export(reader: Reader, after: Position, limit: int, now: float) -> list[Carried]:
+def export(reader: Reader, after: Position, limit: int, now: float) -> list[ExportedRecord]:
     event_id, key = after
     records = [] if event_id == LAST else _events(reader, event_id, limit)
     if len(records) < limit:
@@ -33,7 +33,7 @@ def count_export(reader: Reader, now: float) -> int:
     return int(events) + int(remembered)
 
 
-def _events(reader: Reader, after_id: int, limit: int) -> list[Carried]:
+def _events(reader: Reader, after_id: int, limit: int) -> list[ExportedRecord]:
     events = list(
         reader.execute(
             "SELECT id, key, project, hit_id, name, received_ms, body FROM event WHERE id > ?"
@@ -50,13 +50,13 @@ def _events(reader: Reader, after_id: int, limit: int) -> list[Carried]:
         " WHERE event_id BETWEEN ? AND ? ORDER BY event_id, destination",
         span,
     ):
-        rows[event_id].append(CarriedRow(destination, attempts, due_ms, bool(held), reason))
+        rows[event_id].append(ExportedRow(destination, attempts, due_ms, bool(held), reason))
     for event_id, *death in reader.execute(
         "SELECT event_id, destination, attempts, died_ms, reason FROM dead_letter"
         " WHERE event_id BETWEEN ? AND ? ORDER BY event_id, destination",
         span,
     ):
-        deaths[event_id].append(CarriedDeath(*death))
+        deaths[event_id].append(ExportedDeadLetter(*death))
     remembered = {
         key: (fingerprint, expires_s)
         for key, fingerprint, expires_s in reader.execute(
@@ -65,11 +65,11 @@ def _events(reader: Reader, after_id: int, limit: int) -> list[Carried]:
         )
     }
     return [
-        Carried(
+        ExportedRecord(
             (event_id, b""),
             key,
             *remembered.get(key, (None, None)),
-            CarriedEvent(
+            ExportedEvent(
                 project, hit_id, name, received_ms, body, rows[event_id], deaths[event_id]
             ),
         )
@@ -77,9 +77,9 @@ def _events(reader: Reader, after_id: int, limit: int) -> list[Carried]:
     ]
 
 
-def _remembered(reader: Reader, after_key: bytes, limit: int, now: float) -> list[Carried]:
+def _remembered(reader: Reader, after_key: bytes, limit: int, now: float) -> list[ExportedRecord]:
     return [
-        Carried((LAST, key), key, fingerprint, expires_s, None)
+        ExportedRecord((LAST, key), key, fingerprint, expires_s, None)
         for key, fingerprint, expires_s in reader.execute(
             f"SELECT key, fingerprint, expires_s {_ONLY_REMEMBERED} AND key > ?"
             " ORDER BY key LIMIT ?",

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from segmentstream_api.store.base import UNNAMED, Carried, CarriedEvent
+from segmentstream_api.store.base import UNNAMED, ExportedEvent, ExportedRecord
 from segmentstream_api.store.queries.dedup import find_seen
 
 
 def restore(
-    writer: sqlite3.Connection, records: Sequence[Carried], now: float, remember_until: int
+    writer: sqlite3.Connection, records: Sequence[ExportedRecord], now: float, remember_until: int
 ) -> int:
     """See `Store.restore`."""
     known = find_seen(writer, [record.key for record in records], now)
@@ -32,7 +32,9 @@ def restore(
     return len(new)
 
 
-def _insert(writer: sqlite3.Connection, key: bytes, event: CarriedEvent, now_ms: int) -> int | None:
+def _insert(
+    writer: sqlite3.Connection, key: bytes, event: ExportedEvent, now_ms: int
+) -> int | None:
     event_id = writer.execute(
         "INSERT INTO event (key, project, hit_id, name, received_ms, body)"
         " VALUES (?, ?, ?, ?, ?, ?)",

@@ -9,18 +9,18 @@ from segmentstream_api.errors import SegmentStreamError
 from segmentstream_api.event.event import Event
 from segmentstream_api.logs.entries import CLOCK_SET_BACK, STORE_UNSETTLED
 from segmentstream_api.store.base import (
-    Carried,
     DeadLetter,
     DeadLetterFilter,
     DestinationState,
     DestinationStats,
+    ExportedRecord,
     OutboxRow,
     Position,
     Receipt,
     Settlement,
     Store,
 )
-from segmentstream_api.store.pending_settlements import Unwritten
+from segmentstream_api.store.pending_settlements import PendingSettlements
 from segmentstream_api.store.queries.dead_letters import (
     count_dead_letters,
     find_dead_letters,
@@ -62,7 +62,7 @@ class SqliteStore(Store):
         self._retry_for_seconds = retry_for_seconds
         self._dead_letters_for_seconds = dead_letters_for_seconds
         self._clock = clock
-        self._unwritten = Unwritten()
+        self._unwritten = PendingSettlements()
 
     kind = "sqlite"
 
@@ -174,7 +174,7 @@ class SqliteStore(Store):
                 limit=limit,
             )
 
-    def export(self, after: Position, limit: int) -> Sequence[Carried]:
+    def export(self, after: Position, limit: int) -> Sequence[ExportedRecord]:
         with self._file.reading() as reader:
             return export(reader, after, limit, self._clock())
 
@@ -182,7 +182,7 @@ class SqliteStore(Store):
         with self._file.reading() as reader:
             return count_export(reader, self._clock())
 
-    def restore(self, records: Sequence[Carried]) -> int:
+    def restore(self, records: Sequence[ExportedRecord]) -> int:
         self._file.require_space()
         with self._file.writing() as writer:
             now = self._clock()
