@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from segmentstream_api.errors import SegmentStreamError
-from segmentstream_api.logs.entries import HOUSEKEEPING_DEFECT, HOUSEKEEPING_WAITS
+from segmentstream_api.logs.entries import HOUSEKEEPING_DEFECT, HOUSEKEEPING_POSTPONED
 from segmentstream_api.store.base import Store
 
 FLUSH_EVERY_SECONDS = 0.2
@@ -57,7 +57,7 @@ class Housekeeping:
             try:
                 self.step()
             except SegmentStreamError as error:
-                HOUSEKEEPING_WAITS(reason=error)
+                HOUSEKEEPING_POSTPONED(reason=error)
                 self._stopping.wait(1.0)
             except Exception as error:  # noqa: BLE001 - the loop must live on, whatever one round met
                 HOUSEKEEPING_DEFECT(error)

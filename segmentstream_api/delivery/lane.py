@@ -22,8 +22,8 @@ from segmentstream_api.event.integrations import Names
 from segmentstream_api.group_commit import GroupCommit, Ticket
 from segmentstream_api.logs.entries import (
     DELIVERY_DEFECT,
-    DESTINATION_DEFECTIVE,
-    DESTINATION_UNCLOSED,
+    DESTINATION_CLOSE_FAILED,
+    DESTINATION_CONTRACT_BROKEN,
 )
 from segmentstream_api.store.base import OutboxRow, Store
 
@@ -143,7 +143,7 @@ class Lane:
         try:
             self.destination.close()
         except Exception as error:  # noqa: BLE001 - a destination's defect must not reach anybody else
-            DESTINATION_UNCLOSED(error, destination=self.name)
+            DESTINATION_CLOSE_FAILED(error, destination=self.name)
 
     def _send_pushed(self, pushes: Sequence[Sequence[OutboxRow]]) -> list[None]:
         rows = [row for push in pushes for row in push]
@@ -170,7 +170,7 @@ class Lane:
             defect = f"{answers} outcomes for {len(rows)} deliveries"
         except Exception as error:  # noqa: BLE001 - a destination's defect must not reach anybody else
             raised, defect = error, type(error).__name__  # its text may hold a secret
-        DESTINATION_DEFECTIVE(raised, destination=self.name, reason=defect)
+        DESTINATION_CONTRACT_BROKEN(raised, destination=self.name, reason=defect)
         return [Retry(f"defect of the destination: {defect}")] * len(rows)
 
     def _delivery(self, row: OutboxRow) -> Delivery:

@@ -6,7 +6,7 @@ takes longer than a request waits would never open it, and cost every request it
 
 from __future__ import annotations
 
-from segmentstream_api.logs.entries import DESTINATION_QUICK, DESTINATION_SLOW
+from segmentstream_api.logs.entries import DESTINATION_SLOW, DESTINATION_SLOW_RESOLVED
 
 
 class Pace:
@@ -34,4 +34,4 @@ class Pace:
         """An attempt came to an end, whatever the answer."""
         if self._behind and seconds < self._push_budget_seconds:
             self._behind = False
-            DESTINATION_QUICK(destination=self._name)
+            DESTINATION_SLOW_RESOLVED(destination=self._name)

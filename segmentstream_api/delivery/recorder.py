@@ -9,7 +9,7 @@ from segmentstream_api.delivery.schedule import MAX_RETRY_AFTER_SECONDS
 from segmentstream_api.destinations.base import Outcome, Rejected, Retry
 from segmentstream_api.errors import SegmentStreamError
 from segmentstream_api.logs.entries import (
-    BACKLOG_HELD,
+    BACKLOG_RELEASE_FAILED,
     BREAKER_CLOSED,
     BREAKER_OPENED,
     DELIVERY_FAILED,
@@ -56,7 +56,7 @@ class OutcomeRecorder:
         try:
             self._store.release(self._name)
         except SegmentStreamError as error:  # then each is due when its own time comes
-            BACKLOG_HELD(destination=self._name, reason=error)
+            BACKLOG_RELEASE_FAILED(destination=self._name, reason=error)
 
     def _failed(self, failures: Sequence[Retry]) -> None:
         reason = failures[0].reason

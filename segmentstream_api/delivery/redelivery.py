@@ -13,7 +13,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from segmentstream_api.delivery.breaker import Permit
 from segmentstream_api.delivery.lane import Lane
 from segmentstream_api.errors import SegmentStreamError
-from segmentstream_api.logs.entries import DELIVERY_DEFECT, REDELIVERY_WAITS
+from segmentstream_api.logs.entries import DELIVERY_DEFECT, REDELIVERY_POSTPONED
 from segmentstream_api.store.base import OutboxRow, Store
 
 IDLE_SECONDS = 1.0
@@ -91,7 +91,7 @@ class Redelivery:
             try:
                 busy = self.step()
             except SegmentStreamError as error:
-                REDELIVERY_WAITS(destination=self._lane.name, reason=error)
+                REDELIVERY_POSTPONED(destination=self._lane.name, reason=error)
                 busy = False
             except Exception as error:  # noqa: BLE001 - the loop must live on, whatever one round met
                 DELIVERY_DEFECT(error, destination=self._lane.name)

@@ -80,16 +80,16 @@ STORE_UNAVAILABLE = Entry(
     "store.unavailable", ERROR, "the store cannot take events: {reason}", of_request=True
 )
 STORE_UNREADABLE = Entry("store.unreadable", ERROR, "the store cannot be read: {reason}")
-STORE_UNSETTLED = Entry(
-    "store.unsettled", WARNING, "the last settlements were not written: {reason}"
+STORE_SETTLE_FAILED = Entry(
+    "store.settle_failed", WARNING, "the last settlements were not written: {reason}"
 )
-STORE_REACHED = Entry("store.reached", WARNING, "the store is reached again")
+STORE_RECONNECTED = Entry("store.reconnected", WARNING, "the store is reached again")
 STORE_UNSAFE = Entry(
     "store.unsafe",
     WARNING,
     "the store's server has fsync off: a crash of its machine loses what was acknowledged",
 )
-HOUSEKEEPING_WAITS = Entry("housekeeping.waits", WARNING, "housekeeping waits: {reason}", 1)
+HOUSEKEEPING_POSTPONED = Entry("housekeeping.postponed", WARNING, "housekeeping waits: {reason}", 1)
 HOUSEKEEPING_DEFECT = Entry(
     "housekeeping.defect", ERROR, "housekeeping met a defect: {exception}", 1
 )
@@ -122,30 +122,32 @@ BREAKER_OPENED = Entry(
 BREAKER_CLOSED = Entry(
     "breaker.closed", WARNING, "destination {destination} answers again: its breaker closes"
 )
-BACKLOG_HELD = Entry(
-    "backlog.held", WARNING, "destination {destination}: its backlog was not released: {reason}"
+BACKLOG_RELEASE_FAILED = Entry(
+    "backlog.release_failed",
+    WARNING,
+    "destination {destination}: its backlog was not released: {reason}",
 )
-REDELIVERY_WAITS = Entry(
-    "redelivery.waits", WARNING, "redelivery to {destination} waits: {reason}", 1
+REDELIVERY_POSTPONED = Entry(
+    "redelivery.postponed", WARNING, "redelivery to {destination} waits: {reason}", 1
 )
 DESTINATION_SLOW = Entry(
     "destination.slow",
     WARNING,
     "destination {destination} takes longer than the push budget: requests do not wait for it",
 )
-DESTINATION_QUICK = Entry(
-    "destination.quick",
+DESTINATION_SLOW_RESOLVED = Entry(
+    "destination.slow_resolved",
     WARNING,
     "destination {destination} answers within the push budget again: requests wait for it",
 )
-DESTINATION_DEFECTIVE = Entry(
-    "destination.defective", ERROR, "destination {destination} is defective: {reason}", 1
+DESTINATION_CONTRACT_BROKEN = Entry(
+    "destination.contract_broken", ERROR, "destination {destination} is defective: {reason}", 1
 )
-DESTINATION_UNCLOSED = Entry(
-    "destination.unclosed", ERROR, "destination {destination} cannot be closed: {exception}"
+DESTINATION_CLOSE_FAILED = Entry(
+    "destination.close_failed", ERROR, "destination {destination} cannot be closed: {exception}"
 )
-DESTINATION_UNCONFIGURED = Entry(
-    "destination.unconfigured",
+DESTINATION_NOT_CONFIGURED = Entry(
+    "destination.not_configured",
     WARNING,
     "{count} events wait for destination {destination}, which is not configured; they are kept "
     "until it is again",
@@ -167,7 +169,9 @@ CONFIGURATION_REFUSED = Entry(
 SERVICE_REFUSED = Entry("service.refused", CRITICAL, "{reason}")
 DELIVER_STARTED = Entry("deliver.started", INFO, "delivering as {source} says")
 DELIVER_STOPPING = Entry("deliver.stopping", INFO, "stopping when what is being sent is done")
-METRICS_APART = Entry(
-    "metrics.apart", ERROR, "the metrics of workers that ended were not added up: {exception}"
+METRICS_MERGE_FAILED = Entry(
+    "metrics.merge_failed",
+    ERROR,
+    "the metrics of workers that ended were not added up: {exception}",
 )
 PROCESS_DEFECT = Entry("process.defect", ERROR, "{place} met a defect: {exception}")

@@ -17,7 +17,7 @@ from prometheus_client.mmap_dict import MmapedDict, mmap_key
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from segmentstream_api.logs.entries import METRICS_APART
+from segmentstream_api.logs.entries import METRICS_MERGE_FAILED
 
 _KINDS = ("counter", "histogram", "summary")  # the rest are gauges, of which we count none
 _LOCK = "lock"  # a page must not see a file and the sum that it went into
@@ -51,7 +51,7 @@ class MetricsFiles(Collector):
         except BlockingIOError:
             return
         except Exception as error:  # noqa: BLE001 - see above
-            METRICS_APART(error)
+            METRICS_MERGE_FAILED(error)
 
     def _merge(self, kind: str, others: Collection[str]) -> None:
         files = self._folder.glob(f"{kind}_*.db")

@@ -23,7 +23,7 @@ from segmentstream_api.errors import SegmentStreamError, StoreUnavailable
 from segmentstream_api.logs.entries import (
     CONFIGURATION_REFUSED,
     CONFIGURATION_RELOADED,
-    DESTINATION_UNCONFIGURED,
+    DESTINATION_NOT_CONFIGURED,
     PROCESS_DEFECT,
     SERVICE_REFUSED,
     STORE_UNAVAILABLE,
@@ -131,7 +131,7 @@ def _take_over(settings: Settings) -> None:
     try:
         for name, stats in store.stats().items():
             if stats.waiting and name not in {each.name for each in settings.destinations}:
-                DESTINATION_UNCONFIGURED(count=stats.waiting, destination=name)
+                DESTINATION_NOT_CONFIGURED(count=stats.waiting, destination=name)
     except SegmentStreamError as error:
         STORE_UNREADABLE(reason=error)
     finally:

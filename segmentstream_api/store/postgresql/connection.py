@@ -13,7 +13,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from segmentstream_api.errors import SegmentStreamError, StoreUnavailable
-from segmentstream_api.logs.entries import STORE_REACHED
+from segmentstream_api.logs.entries import STORE_RECONNECTED
 from segmentstream_api.postgresql.faults import fault_of
 from segmentstream_api.store.postgresql.deadlines import Deadlines
 from segmentstream_api.store.postgresql.schema import SCHEMA
@@ -54,7 +54,7 @@ class Outage:
 
     def ended(self) -> None:
         if self._error is not None:
-            STORE_REACHED()
+            STORE_RECONNECTED()
             self._error = None
 
     def require_none(self) -> None:

@@ -9,7 +9,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from segmentstream_api.errors import SegmentStreamError, StoreUnavailable
 from segmentstream_api.event.event import Event
-from segmentstream_api.logs.entries import CLOCK_SET_BACK, STORE_UNSAFE, STORE_UNSETTLED
+from segmentstream_api.logs.entries import CLOCK_SET_BACK, STORE_SETTLE_FAILED, STORE_UNSAFE
 from segmentstream_api.store.base import (
     DeadLetter,
     DeadLetterFilter,
@@ -222,7 +222,7 @@ class PostgresqlStore(Store):
         try:
             self.flush()
         except SegmentStreamError as error:
-            STORE_UNSETTLED(reason=error)
+            STORE_SETTLE_FAILED(reason=error)
         self._connections.close()
 
     def _commit(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from segmentstream_api.errors import SegmentStreamError
 from segmentstream_api.event.event import Event
-from segmentstream_api.logs.entries import CLOCK_SET_BACK, STORE_UNSETTLED
+from segmentstream_api.logs.entries import CLOCK_SET_BACK, STORE_SETTLE_FAILED
 from segmentstream_api.store.base import (
     DeadLetter,
     DeadLetterFilter,
@@ -200,7 +200,7 @@ class SqliteStore(Store):
         try:
             self.flush()
         except SegmentStreamError as error:
-            STORE_UNSETTLED(reason=error)
+            STORE_SETTLE_FAILED(reason=error)
         self._file.close()
 
     def _commit(
