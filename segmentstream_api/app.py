@@ -13,6 +13,7 @@ from segmentstream_api.contract.schemas import Contract, schema_folder
 from segmentstream_api.delivery.supervisor import DeliverySupervisor
 from segmentstream_api.http.auth import Authenticator
 from segmentstream_api.http.cors import CrossOrigin
+from segmentstream_api.http.middleware import AllowedMethods
 from segmentstream_api.http.operations import Health, Metrics, Ready, Version
 from segmentstream_api.http.peer import Peers
 from segmentstream_api.http.problems import add_handlers
@@ -20,7 +21,6 @@ from segmentstream_api.http.rate_limit import RateLimits
 from segmentstream_api.http.reference import reference_files
 from segmentstream_api.http.request_id import RequestIds
 from segmentstream_api.http.source import Gate, source_routes
-from segmentstream_api.http.track import AllowedMethods
 from segmentstream_api.intake.intake import Intake
 from segmentstream_api.intake.reception import Reception
 from segmentstream_api.intake.routing import Routing

@@ -17,10 +17,10 @@ from segmentstream_api.commands.arguments import (
 )
 from segmentstream_api.commands.token import new_token
 from segmentstream_api.config import DEFAULT_PATH
+from segmentstream_api.config.trial_token import TOKEN_FILE
 from segmentstream_api.contract.schemas import load_schema
 from segmentstream_api.errors import CommandError
 from segmentstream_api.http.auth import token_digest
-from segmentstream_api.server.greeting import TOKEN_FILE
 
 _OWNER_ONLY = 0o600
 

@@ -10,10 +10,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from segmentstream_api.commands.arguments import add_config_option, config_path
+from segmentstream_api.config.trial_token import TOKEN_FILE, find_token
 from segmentstream_api.destinations.base import Retry
 from segmentstream_api.destinations.transport.sender import Answer, HttpSender
 from segmentstream_api.errors import CommandError
-from segmentstream_api.server.greeting import TOKEN_FILE, find_token
 
 TOKEN_HELP = (
     f"The token is that of --token, else of $SEGMENTSTREAM_TOKEN, else of {TOKEN_FILE}"

@@ -16,7 +16,7 @@ from segmentstream_api.commands.arguments import (
 )
 from segmentstream_api.commands.open_store import existing_store
 from segmentstream_api.commands.table import instant, print_json, print_table
-from segmentstream_api.store.base import DestinationStats
+from segmentstream_api.store.records import DestinationStats
 
 _TITLES = ("destination", "type", "waiting", "oldest", "dead", "breaker", "last error")
 _LEGEND = """\

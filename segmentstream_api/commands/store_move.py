@@ -14,8 +14,9 @@ from segmentstream_api.commands.progress import progress
 from segmentstream_api.commands.table import counted, print_json
 from segmentstream_api.config import store_at
 from segmentstream_api.errors import CommandError, SegmentStreamError
-from segmentstream_api.store.base import Position, Store
+from segmentstream_api.store.base import Store
 from segmentstream_api.store.factory import store_for
+from segmentstream_api.store.records import Position
 
 PAGE_SIZE = 200  # records in one transaction: 13 MB at most
 _EXIT_USED = 1

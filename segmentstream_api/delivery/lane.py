@@ -25,7 +25,8 @@ from segmentstream_api.logs.entries import (
     DESTINATION_CLOSE_FAILED,
     DESTINATION_CONTRACT_BROKEN,
 )
-from segmentstream_api.store.base import OutboxRow, Store
+from segmentstream_api.store.base import Store
+from segmentstream_api.store.records import OutboxRow
 
 LEASE_MARGIN_SECONDS = 5.0  # for settling: the settlement waits for a commit, the commit for a lock
 LOCAL_PATIENCE_SECONDS = 1.0  # a disk that takes longer is in trouble: its events wait elsewhere

@@ -17,7 +17,8 @@ from segmentstream_api.logs.entries import (
     DELIVERY_REJECTED,
 )
 from segmentstream_api.metrics import declared as metrics
-from segmentstream_api.store.base import DestinationState, Store
+from segmentstream_api.store.base import Store
+from segmentstream_api.store.records import DestinationState
 
 
 class OutcomeRecorder:

@@ -14,7 +14,8 @@ from segmentstream_api.delivery.breaker import Permit
 from segmentstream_api.delivery.lane import Lane
 from segmentstream_api.errors import SegmentStreamError
 from segmentstream_api.logs.entries import DELIVERY_DEFECT, REDELIVERY_POSTPONED
-from segmentstream_api.store.base import OutboxRow, Store
+from segmentstream_api.store.base import Store
+from segmentstream_api.store.records import OutboxRow
 
 IDLE_SECONDS = 1.0
 _MAX_CLAIMED = 500

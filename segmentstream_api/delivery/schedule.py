@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from segmentstream_api.destinations.base import Delivered, Outcome, Rejected
-from segmentstream_api.store.base import Buried, OutboxRow, Postponed, Settled, Settlement
+from segmentstream_api.store.records import Buried, OutboxRow, Postponed, Settled, Settlement
 
 FIRST_DELAY_SECONDS = 5.0
 MAX_DELAY_SECONDS = 300.0

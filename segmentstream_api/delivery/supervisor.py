@@ -9,7 +9,8 @@ from segmentstream_api.delivery.redelivery import Redelivery
 from segmentstream_api.delivery.schedule import Schedule
 from segmentstream_api.errors import SegmentStreamError
 from segmentstream_api.logs.entries import STORE_UNAVAILABLE
-from segmentstream_api.store.base import DestinationState, Store
+from segmentstream_api.store.base import Store
+from segmentstream_api.store.records import DestinationState
 
 
 class DeliverySupervisor:

@@ -5,14 +5,10 @@ It takes header values and a stream, not a request, so that any server can stand
 
 from __future__ import annotations
 
-import json
-import math
 import re
-import sys
-from typing import Any, Protocol
+from typing import Protocol
 
 from segmentstream_api.errors import (
-    InvalidJson,
     TooLarge,
     WrongContentEncoding,
     WrongContentType,
@@ -20,15 +16,11 @@ from segmentstream_api.errors import (
 )
 
 MAX_BODY_BYTES = 65_536  # "Max request size is 64kb per call", HTTP API overview
-MAX_DEPTH = 64  # ours: events are about 6 deep, and code behind us may recurse on them safely
 
-_TOO_DEEP = f"Objects and arrays are nested more than {MAX_DEPTH} deep."
-_BOM = "\ufeff"
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # `token` of RFC 9110, section 5.6.2
 _APPLICATION_JSON = re.compile(
     rf'application/json[ \t]*(?:;[ \t]*(?:{_WORD}=(?:{_WORD}|"[^"\\]*")[ \t]*)?)*', re.IGNORECASE
 )
-_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class Readable(Protocol):
@@ -57,30 +49,6 @@ def read_body(
     if transfer_encoding:
         raise WrongLength("Send the body in one piece, with Content-Length and not chunked.")
     return _read_exactly(stream, _announced(content_length))
-
-
-def parse(body: bytes) -> Any:
-    """The document that the bytes hold as UTF-8 JSON (RFC 8259); of duplicate keys, the last.
-
-    What it returns can be written again as UTF-8 JSON: finite numbers, no lone surrogates, at
-    most `MAX_DEPTH` deep. Raises InvalidJson, which tells the place but never the text.
-    """
-    text = _decoded(body)
-    try:
-        document = _DECODER.decode(text)
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        raise InvalidJson(f"{error.msg.rstrip(': ')} at {place}.") from error
-    except RecursionError as error:
-        raise InvalidJson(_TOO_DEEP) from error
-    except ValueError as error:  # int() refuses long numbers: its time grows with their square
-        limit = sys.get_int_max_str_digits()
-        raise InvalidJson(f"A number has more than {limit} digits.") from error
-    if body.count(b"{") + body.count(b"[") > MAX_DEPTH:
-        _check_depth(document)
-    if _SURROGATE_ESCAPE.search(text):
-        _check_surrogates(document)
-    return document
 
 
 def _check_content_type(content_type: str | None) -> None:
@@ -116,53 +84,3 @@ def _read_exactly(stream: Readable, size: int) -> bytes:
     if len(body) != size:
         raise WrongLength(f"The body ended early: {len(body)} of {size} bytes came.")
     return bytes(body)
-
-
-def _decoded(body: bytes) -> str:
-    if not body:
-        raise InvalidJson("The body is empty; send one event as a JSON object.")
-    try:
-        text = body.decode()
-    except UnicodeDecodeError as error:
-        raise InvalidJson(f"The body must be UTF-8; byte {error.start} is not.") from error
-    if text.startswith(_BOM):
-        raise InvalidJson("The body starts with a byte order mark; send UTF-8 without one.")
-    return text
-
-
-def _finite(number: str) -> float:
-    value = float(number)
-    if math.isinf(value):
-        raise InvalidJson("A number is too large: more than about 1.8e308.")
-    return value
-
-
-def _not_json(constant: str) -> None:
-    raise InvalidJson(f"{constant} is not JSON; leave the member out or send null.")
-
-
-def _check_depth(document: Any) -> None:
-    """Level by level and not recursively, since the depth is what is in doubt."""
-    containers: list[Any] = [[document]]
-    for _ in range(MAX_DEPTH + 1):
-        containers = [
-            value
-            for container in containers
-            for value in (container.values() if isinstance(container, dict) else container)
-            if isinstance(value, (dict, list))
-        ]
-        if not containers:
-            return
-    raise InvalidJson(_TOO_DEEP)
-
-
-def _check_surrogates(document: Any) -> None:
-    try:
-        json.dumps(document, ensure_ascii=False).encode()
-    except UnicodeEncodeError as error:
-        raise InvalidJson(
-            "A string holds half of a surrogate pair: one of \\ud800 to \\udfff on its own."
-        ) from error
-
-
-_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_not_json)

@@ -11,9 +11,9 @@ from urllib.parse import parse_qsl
 import falcon
 
 from segmentstream_api.config import Project
+from segmentstream_api.contract.strict_json import parse
 from segmentstream_api.errors import Unauthorized
 from segmentstream_api.http.auth import Authenticator
-from segmentstream_api.http.body import parse
 from segmentstream_api.http.cors import CrossOrigin
 from segmentstream_api.http.peer import Peers
 from segmentstream_api.http.rate_limit import RateLimits

@@ -15,7 +15,8 @@ from segmentstream_api.intake.recent_hits import RecentHits
 from segmentstream_api.intake.routing import Routing
 from segmentstream_api.logs.entries import EVENT_CONFLICT
 from segmentstream_api.metrics import declared as metrics
-from segmentstream_api.store.base import Acceptance, OutboxRow, Receipt, Store
+from segmentstream_api.store.base import Store
+from segmentstream_api.store.records import Acceptance, OutboxRow, Receipt
 
 _PATIENCE_SECONDS = 10.0  # a lock is waited for 5 s; longer stand only stopped processes and disks
 _MAX_TOGETHER = 256  # requests in one transaction: more than a worker has threads

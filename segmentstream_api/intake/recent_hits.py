@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 from segmentstream_api.event.event import Event
-from segmentstream_api.store.base import Acceptance, Receipt
+from segmentstream_api.store.records import Acceptance, Receipt
 
 REMEMBERED_SECONDS = 600.0  # a storm is over by then; and less than any dedup window, an hour
 MAX_REMEMBERED = 20_000  # about 4 MB in each worker

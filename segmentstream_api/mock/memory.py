@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from segmentstream_api.event.event import Event
-from segmentstream_api.store.base import Acceptance, Receipt
+from segmentstream_api.store.records import Acceptance, Receipt
 from segmentstream_api.store.sqlite.file import SqliteFile
 from segmentstream_api.store.sqlite.store import SqliteStore
 

@@ -8,8 +8,9 @@ from contextlib import suppress
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+from segmentstream_api.contract.strict_json import parse
 from segmentstream_api.errors import Refused
-from segmentstream_api.http.body import MAX_BODY_BYTES, Readable, parse
+from segmentstream_api.http.body import MAX_BODY_BYTES, Readable
 
 _FIRST_REFUSAL = 400
 _OF_A_BATCH = 200  # Segment's SDKs take a batch back only after this, so it may have refusals in it

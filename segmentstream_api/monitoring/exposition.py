@@ -17,7 +17,8 @@ from segmentstream_api.metrics import declared as metrics
 from segmentstream_api.metrics.files import MetricsFiles
 from segmentstream_api.monitoring.cached_answer import CachedAnswer
 from segmentstream_api.monitoring.readiness import FINDINGS, Readiness
-from segmentstream_api.store.base import DestinationStats, Store
+from segmentstream_api.store.base import Store
+from segmentstream_api.store.records import DestinationStats
 from segmentstream_api.version import package_version
 
 # Counting a long queue reads all of it, so it is done seldom; and a page without it is better than

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
 from typing import Any
 
 from segmentstream_api.config import Settings
+from segmentstream_api.config.trial_token import TOKEN_FILE, find_token
 
-TOKEN_FILE = "segmentstream.token"  # noqa: S105 - a file name
 _EVENT = '{"hitId": "hello-1", "event": {"name": "Registered", "user": {"userId": "u-1"}}}'
 
 
@@ -41,11 +40,3 @@ def reachable(address: Any) -> str:
     host: str = address[0]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared
     return f"http://[{host}]:{address[1]}" if ":" in host else f"http://{host}:{address[1]}"
-
-
-def find_token(folder: Path) -> str | None:
-    """The token that `init` wrote beside the configuration for trying it out, if it is there."""
-    try:
-        return (folder / TOKEN_FILE).read_text("utf-8").strip() or None
-    except (OSError, UnicodeDecodeError):
-        return None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeAlias, TypeVar
 
-from segmentstream_api.store.base import DestinationState, Settlement
+from segmentstream_api.store.records import DestinationState, Settlement
 
 Element = TypeVar("Element")
 Taken: TypeAlias = tuple[list[Settlement], list[tuple[str, DestinationState]]]

@@ -14,7 +14,7 @@ from typing import Any
 
 from segmentstream_api.event.event import new_event
 from segmentstream_api.http.auth import token_digest
-from segmentstream_api.store.base import Buried, DestinationState
+from segmentstream_api.store.records import Buried, DestinationState
 from segmentstream_api.store.sqlite.file import SqliteFile
 from segmentstream_api.store.sqlite.store import SqliteStore
 from tests.system.service import TOKEN

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from segmentstream_api.commands.serve import gunicorn_settings
-from segmentstream_api.store.base import DestinationState
+from segmentstream_api.store.records import DestinationState
 from tests.commands.folder import CONFIGURATION, start, until
 from tests.system.service import free_port
 

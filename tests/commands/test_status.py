@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from segmentstream_api.store.base import DestinationState
+from segmentstream_api.store.records import DestinationState
 
 
 def report(run):

@@ -10,7 +10,7 @@ from segmentstream_api.delivery.housekeeping import (
     Housekeeping,
 )
 from segmentstream_api.errors import StoreUnavailable
-from segmentstream_api.store.base import Settled
+from segmentstream_api.store.records import Settled
 from segmentstream_api.store.sqlite.store import SqliteStore
 from tests.fakes import A_DAY, Clock, an_event, until
 

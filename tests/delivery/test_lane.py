@@ -7,7 +7,7 @@ from prometheus_client import REGISTRY
 
 from segmentstream_api.delivery.lane import LEASE_MARGIN_SECONDS, LOCAL_PATIENCE_SECONDS
 from segmentstream_api.destinations.base import Delivered, Rejected, Retry
-from segmentstream_api.store.base import DeadLetterFilter, OutboxRow
+from segmentstream_api.store.records import DeadLetterFilter, OutboxRow
 from segmentstream_api.store.sqlite.store import SqliteStore
 from tests.fakes import (
     NOON,

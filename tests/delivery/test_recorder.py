@@ -10,7 +10,7 @@ from segmentstream_api.delivery.breaker import Breaker
 from segmentstream_api.delivery.recorder import OutcomeRecorder
 from segmentstream_api.destinations.base import Delivered, Rejected, Retry
 from segmentstream_api.errors import StoreUnavailable
-from segmentstream_api.store.base import DestinationState
+from segmentstream_api.store.records import DestinationState
 from segmentstream_api.store.sqlite.store import SqliteStore
 from tests.fakes import NOON, an_event
 

@@ -9,7 +9,7 @@ import pytest
 from segmentstream_api.delivery.redelivery import Redelivery
 from segmentstream_api.destinations.base import Delivered, Rejected, Retry
 from segmentstream_api.errors import StoreUnavailable
-from segmentstream_api.store.base import DeadLetterFilter, Postponed
+from segmentstream_api.store.records import DeadLetterFilter, Postponed
 from segmentstream_api.store.sqlite.store import SqliteStore
 from tests.fakes import (
     PATIENCE_SECONDS,

@@ -6,7 +6,7 @@ import pytest
 
 from segmentstream_api.delivery.schedule import Schedule
 from segmentstream_api.destinations.base import Delivered, Rejected, Retry
-from segmentstream_api.store.base import Buried, OutboxRow, Postponed, Settled
+from segmentstream_api.store.records import Buried, OutboxRow, Postponed, Settled
 from tests.fakes import A_DAY, NOON, Clock
 
 RETRY_FOR = 3 * A_DAY

@@ -15,7 +15,7 @@ from segmentstream_api.config import (
 from segmentstream_api.delivery.supervisor import DeliverySupervisor
 from segmentstream_api.destinations.base import Delivered
 from segmentstream_api.errors import StoreUnavailable, StoreUnusable
-from segmentstream_api.store.base import DestinationState
+from segmentstream_api.store.records import DestinationState
 from segmentstream_api.store.sqlite.store import SqliteStore
 from tests.fakes import FakeDestination, Gate, an_event, until
 

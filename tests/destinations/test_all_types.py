@@ -14,7 +14,7 @@ from segmentstream_api.app import create_app
 from segmentstream_api.config import load_settings
 from segmentstream_api.delivery.redelivery import Redelivery
 from segmentstream_api.http.auth import token_digest
-from segmentstream_api.store.base import DeadLetterFilter
+from segmentstream_api.store.records import DeadLetterFilter
 from segmentstream_api.store.sqlite.file import SqliteFile
 from segmentstream_api.store.sqlite.store import SqliteStore
 from segmentstream_api.testing import Peer, answer

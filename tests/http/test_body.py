@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from segmentstream_api.contract.strict_json import MAX_DEPTH, parse
 from segmentstream_api.errors import (
     InvalidJson,
     Refused,
@@ -14,7 +15,7 @@ from segmentstream_api.errors import (
     WrongContentType,
     WrongLength,
 )
-from segmentstream_api.http.body import MAX_BODY_BYTES, MAX_DEPTH, parse, read_body
+from segmentstream_api.http.body import MAX_BODY_BYTES, read_body
 
 BODY = b'{"event": {}}'
 

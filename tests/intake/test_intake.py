@@ -8,7 +8,7 @@ from prometheus_client import REGISTRY
 from segmentstream_api.destinations.base import Delivered, Retry
 from segmentstream_api.errors import StoreUnavailable
 from segmentstream_api.intake.intake import Intake
-from segmentstream_api.store.base import Acceptance
+from segmentstream_api.store.records import Acceptance
 from segmentstream_api.store.sqlite.file import SqliteFile
 from segmentstream_api.store.sqlite.store import SqliteStore
 from tests.fakes import (

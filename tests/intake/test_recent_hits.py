@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from segmentstream_api.intake.recent_hits import REMEMBERED_SECONDS, RecentHits
-from segmentstream_api.store.base import Acceptance
+from segmentstream_api.store.records import Acceptance
 from tests.fakes import Clock, an_event, an_event_without_hit_id
 
 

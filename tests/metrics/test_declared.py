@@ -14,7 +14,7 @@ from segmentstream_api.contract.schemas import load_schema
 from segmentstream_api.destinations.base import Outcome
 from segmentstream_api.errors import ForbiddenOrigin, Refused, TooManyRequests, UnknownProject
 from segmentstream_api.metrics import declared as metrics
-from segmentstream_api.store.base import Acceptance
+from segmentstream_api.store.records import Acceptance
 from tests.declared import declared
 from tests.http.test_track import EVENT, Api, basic
 

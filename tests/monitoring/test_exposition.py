@@ -9,7 +9,7 @@ from segmentstream_api.errors import StoreUnavailable
 from segmentstream_api.metrics import declared as metrics
 from segmentstream_api.monitoring.exposition import Exposition
 from segmentstream_api.monitoring.readiness import FINDINGS, Readiness
-from segmentstream_api.store.base import DestinationState, DestinationStats
+from segmentstream_api.store.records import DestinationState, DestinationStats
 from tests.fakes import NOON, Clock
 
 

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from segmentstream_api.store.base import (
+from segmentstream_api.store.records import (
     Acceptance,
     Buried,
     DeadLetterFilter,

@@ -14,7 +14,8 @@ from segmentstream_api.commands.open_store import existing_store
 from segmentstream_api.commands.progress import progress
 from segmentstream_api.commands.table import counted, print_json, printable
 from segmentstream_api.errors import CommandError, SegmentStreamError
-from segmentstream_api.store.base import DeadLetter, DeadLetterFilter, Store
+from segmentstream_api.store.base import Store
+from segmentstream_api.store.records import DeadLetter, DeadLetterFilter
 
 PAGE_SIZE = 500  # letters in one transaction: a few milliseconds for the requests beside it
 

@@ -17,7 +17,7 @@ from segmentstream_api.commands.dead_letters import change as dead_letters_chang
 from segmentstream_api.commands.dead_letters.filter import add_options, wanted
 from segmentstream_api.commands.open_store import existing_store
 from segmentstream_api.commands.table import counted, instant, print_json, print_table, printable
-from segmentstream_api.store.base import DeadLetter
+from segmentstream_api.store.records import DeadLetter
 
 _TITLES = ("died at", "destination", "event", "hit id", "attempts", "reason")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from segmentstream_api.commands.arguments import add_config_option, add_json_option, moment
-from segmentstream_api.store.base import DeadLetterFilter
+from segmentstream_api.store.records import DeadLetterFilter
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

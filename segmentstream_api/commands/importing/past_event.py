@@ -6,8 +6,9 @@ import hashlib
 import json
 from dataclasses import dataclass
 
+from segmentstream_api.contract.strict_json import parse
 from segmentstream_api.errors import Refused
-from segmentstream_api.http.body import MAX_BODY_BYTES, parse
+from segmentstream_api.http.body import MAX_BODY_BYTES
 
 _SORTED = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 _DIGITS = 32  # of 64: as many as a UUID has

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from segmentstream_api.contract.event_types.files import EventType
 from segmentstream_api.contract.event_types.rules import EventTypes
 from segmentstream_api.contract.schemas import Contract
+from segmentstream_api.contract.strict_json import parse
 from segmentstream_api.errors import InvalidEvent, Refused, TooLarge, Violation
-from segmentstream_api.http.body import MAX_BODY_BYTES, parse
+from segmentstream_api.http.body import MAX_BODY_BYTES
 
 
 @dataclass(frozen=True, slots=True)

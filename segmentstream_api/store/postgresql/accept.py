@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from segmentstream_api.event.event import Event
-from segmentstream_api.store.base import Acceptance, Receipt, storable
 from segmentstream_api.store.postgresql.connection import Connection
 from segmentstream_api.store.queries.dedup import seen_receipt
+from segmentstream_api.store.records import Acceptance, Receipt, storable
 
 # An expired record gives way, unless its event still waits. A row that gives no way is locked all
 # the same, so nobody can remove it before its fingerprint was read.

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from segmentstream_api.store.base import REPLAYED, DeadLetter
 from segmentstream_api.store.postgresql.connection import Connection, rows_changed
 from segmentstream_api.store.postgresql.outbox import delete_finished_events, lock_events
+from segmentstream_api.store.records import REPLAYED, DeadLetter
 
 _LOOK_AGAIN_SECONDS = 3600
 

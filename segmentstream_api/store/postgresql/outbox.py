@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from segmentstream_api.store.base import (
+from segmentstream_api.store.postgresql.connection import Connection, rows_changed
+from segmentstream_api.store.records import (
     Buried,
     DestinationState,
     OutboxRow,
@@ -19,7 +20,6 @@ from segmentstream_api.store.base import (
     milliseconds,
     storable,
 )
-from segmentstream_api.store.postgresql.connection import Connection, rows_changed
 
 _SETTLE = """
 DELETE FROM outbox USING unnest(%s::bigint[], %s::text[]) AS given (event_id, destination)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from segmentstream_api.store.base import storable
 from segmentstream_api.store.postgresql.connection import Connection
+from segmentstream_api.store.records import storable
 
 
 class PostgresqlReader:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from segmentstream_api.store.base import UNNAMED, ExportedRecord, storable
 from segmentstream_api.store.postgresql.accept import Remembered, insert_bodies, remember
 from segmentstream_api.store.postgresql.connection import Connection
+from segmentstream_api.store.records import UNNAMED, ExportedRecord, storable
 
 _ROW = "INSERT INTO outbox VALUES (%s, %s, %s, %s, %s, %s, %s)"
 _DEATH = "INSERT INTO dead_letter VALUES (%s, %s, %s, %s, %s)"

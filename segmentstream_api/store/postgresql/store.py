@@ -10,18 +10,7 @@ from psycopg.conninfo import conninfo_to_dict
 from segmentstream_api.errors import SegmentStreamError, StoreUnavailable
 from segmentstream_api.event.event import Event
 from segmentstream_api.logs.entries import CLOCK_SET_BACK, STORE_SETTLE_FAILED, STORE_UNSAFE
-from segmentstream_api.store.base import (
-    DeadLetter,
-    DeadLetterFilter,
-    DestinationState,
-    DestinationStats,
-    ExportedRecord,
-    OutboxRow,
-    Position,
-    Receipt,
-    Settlement,
-    Store,
-)
+from segmentstream_api.store.base import Store
 from segmentstream_api.store.pending_settlements import PendingSettlements
 from segmentstream_api.store.postgresql import (
     dead_letters as postgresql_dead_letters,
@@ -49,6 +38,17 @@ from segmentstream_api.store.queries.dead_letters import count_dead_letters, fin
 from segmentstream_api.store.queries.dedup import recall
 from segmentstream_api.store.queries.export import count_export, export
 from segmentstream_api.store.queries.stats import read_stats
+from segmentstream_api.store.records import (
+    DeadLetter,
+    DeadLetterFilter,
+    DestinationState,
+    DestinationStats,
+    ExportedRecord,
+    OutboxRow,
+    Position,
+    Receipt,
+    Settlement,
+)
 
 _PATIENT_SECONDS = 60.0  # for whoever counts and reads all there is; no request waits for it
 _MADE_DUE_AT_ONCE = 5_000  # rows of a large backlog, well within the time of a transaction

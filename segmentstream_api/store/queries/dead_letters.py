@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from segmentstream_api.store.base import DeadLetter, DeadLetterFilter
 from segmentstream_api.store.queries.reader import Reader
+from segmentstream_api.store.records import DeadLetter, DeadLetterFilter
 
 _FROM = " FROM dead_letter JOIN event ON event.id = dead_letter.event_id"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from segmentstream_api.event.event import Event
-from segmentstream_api.store.base import Acceptance, Receipt
 from segmentstream_api.store.queries.reader import Reader, marks
+from segmentstream_api.store.records import Acceptance, Receipt
 
 
 def find_seen(reader: Reader, keys: Sequence[bytes], now: float) -> dict[bytes, bytes]:

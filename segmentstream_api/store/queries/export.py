@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from segmentstream_api.store.base import (
+from segmentstream_api.store.queries.reader import Reader, marks
+from segmentstream_api.store.records import (
     LAST,
     ExportedDeadLetter,
     ExportedEvent,
@@ -12,7 +13,6 @@ from segmentstream_api.store.base import (
     ExportedRow,
     Position,
 )
-from segmentstream_api.store.queries.reader import Reader, marks
 
 _ONLY_REMEMBERED = (
     " FROM seen WHERE expires_s > ? AND NOT EXISTS (SELECT 1 FROM event WHERE id = seen.event_id)"

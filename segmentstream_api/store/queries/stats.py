@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from segmentstream_api.store.base import DestinationState, DestinationStats
 from segmentstream_api.store.queries.reader import Reader
+from segmentstream_api.store.records import DestinationState, DestinationStats
 
 
 def read_stats(reader: Reader) -> dict[str, DestinationStats]:

@@ -12,9 +12,9 @@ from itertools import chain, islice
 from typing import Any
 
 from segmentstream_api.event.event import Event
-from segmentstream_api.store.base import Acceptance, Receipt
 from segmentstream_api.store.queries.dedup import find_seen, seen_receipt
 from segmentstream_api.store.queries.reader import marks
+from segmentstream_api.store.records import Acceptance, Receipt
 
 _VALUES_AT_ONCE = 3_500  # SQLite binds up to 32,766 in one statement
 _ROWS_AT_ONCE = 500

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from segmentstream_api.store.base import REPLAYED, DeadLetter
+from segmentstream_api.store.records import REPLAYED, DeadLetter
 from segmentstream_api.store.sqlite.accept import delete_finished_events
 
 

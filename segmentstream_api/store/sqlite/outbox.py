@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 
-from segmentstream_api.store.base import (
+from segmentstream_api.store.records import (
     Buried,
     DestinationState,
     OutboxRow,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from segmentstream_api.store.base import UNNAMED, ExportedEvent, ExportedRecord
 from segmentstream_api.store.queries.dedup import find_seen
+from segmentstream_api.store.records import UNNAMED, ExportedEvent, ExportedRecord
 
 
 def restore(

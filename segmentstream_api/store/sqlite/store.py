@@ -8,7 +8,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from segmentstream_api.errors import SegmentStreamError
 from segmentstream_api.event.event import Event
 from segmentstream_api.logs.entries import CLOCK_SET_BACK, STORE_SETTLE_FAILED
-from segmentstream_api.store.base import (
+from segmentstream_api.store.base import Store
+from segmentstream_api.store.pending_settlements import PendingSettlements
+from segmentstream_api.store.queries.dead_letters import (
+    count_dead_letters,
+    find_dead_letters,
+)
+from segmentstream_api.store.queries.dedup import recall
+from segmentstream_api.store.queries.export import count_export, export
+from segmentstream_api.store.queries.stats import read_stats
+from segmentstream_api.store.records import (
     DeadLetter,
     DeadLetterFilter,
     DestinationState,
@@ -18,16 +27,7 @@ from segmentstream_api.store.base import (
     Position,
     Receipt,
     Settlement,
-    Store,
 )
-from segmentstream_api.store.pending_settlements import PendingSettlements
-from segmentstream_api.store.queries.dead_letters import (
-    count_dead_letters,
-    find_dead_letters,
-)
-from segmentstream_api.store.queries.dedup import recall
-from segmentstream_api.store.queries.export import count_export, export
-from segmentstream_api.store.queries.stats import read_stats
 from segmentstream_api.store.sqlite import (
     accept as sqlite_accept,
 )

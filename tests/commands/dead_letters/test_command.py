@@ -11,7 +11,7 @@ import pytest
 
 from segmentstream_api.commands.dead_letters.change import PAGE_SIZE, in_pages
 from segmentstream_api.event.event import new_event
-from segmentstream_api.store.base import DeadLetterFilter
+from segmentstream_api.store.records import DeadLetterFilter
 from tests.commands.folder import start
 
 HOUR = 3600

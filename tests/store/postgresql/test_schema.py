@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from segmentstream_api.errors import SegmentStreamError, StoreUnavailable, StoreUnusable
-from segmentstream_api.store.base import Acceptance, Settled
+from segmentstream_api.store.records import Acceptance, Settled
 from tests.fakes import an_event, until
 from tests.optional import require
 from tests.postgresql_server import PASSWORD

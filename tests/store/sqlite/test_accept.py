@@ -4,7 +4,7 @@ import sqlite3
 
 import pytest
 
-from segmentstream_api.store.base import Acceptance, Receipt
+from segmentstream_api.store.records import Acceptance, Receipt
 from segmentstream_api.store.sqlite.accept import delete_settled, insert_events
 from segmentstream_api.store.sqlite.file import SqliteFile
 from tests.fakes import NOON, an_event, an_event_without_hit_id

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from segmentstream_api.errors import StoreUnavailable, StoreUnusable
-from segmentstream_api.store.base import Acceptance, Settled
+from segmentstream_api.store.records import Acceptance, Settled
 from segmentstream_api.store.sqlite.file import WAIT_FOR_LOCK_SECONDS, SqliteFile
 from segmentstream_api.store.sqlite.store import SqliteStore
 from tests.fakes import A_DAY, PATIENCE_SECONDS, Clock, Task, an_event
