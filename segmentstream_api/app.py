@@ -61,7 +61,10 @@ def create_app(
         push_budget_seconds=settings.delivery.push_budget_seconds,
         wake=deliveries.wake,
     )
-    event_types = {each.name: EventTypes(each.event_types) for each in settings.projects}
+    event_types = {
+        project.name: EventTypes(project.event_types, metrics.violation)
+        for project in settings.projects
+    }
     reception = Reception(Contract.load("track.json"), event_types, intake)
     gate = Gate(
         Authenticator(settings.projects),

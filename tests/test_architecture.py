@@ -149,3 +149,31 @@ def test_importing_a_module_does_nothing_but_define_things():
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert json.loads(done.stdout) == {"effects": [], "same": True}
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("contract")])
+def test_the_contract_needs_neither_http_nor_metrics(name):
+    """A team that only validates documents, in a notebook or a build, takes the contract alone."""
+    script = """
+        import importlib, sys
+        importlib.import_module(sys.argv[1])
+        heavy = {"falcon", "gunicorn", "requests", "prometheus_client"}
+        print(*sorted(heavy & set(sys.modules)))
+        """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script), f"{PACKAGE.name}.{name}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "\n"
+
+
+def test_authors_of_destinations_import_from_one_place():
+    import segmentstream_api.destinations as face  # noqa: PLC0415 - what the test is about
+
+    names = (
+        "Answer BASE_URL Delivered Delivery Destination Envelope HttpSender Outcome Rejected Retry"
+    )
+    assert not [name for name in f"{names} TIMEOUT outcome_of".split() if not hasattr(face, name)]

@@ -40,7 +40,7 @@ def calls():
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 fields = {each.arg for each in node.keywords}
                 names = {node.func.id}
-                if module == "delivery.watch" and node.func.id == "said":
+                if module == "delivery.recorder" and node.func.id == "said":
                     names = {"DELIVERY_FAILED", "DELIVERY_MISCONFIGURED"}
                 for name in sorted(names & ENTRIES.keys()):
                     yield name, fields, bool(node.args)
@@ -90,8 +90,8 @@ def test_nothing_of_ours_is_logged_in_another_way():
         for module, path in MODULES.items()
         if re.search(r"\bgetLogger\(|\bbasicConfig\(|\blogging\.\w+\(", path.read_text("utf-8"))
     }
-    allowed = {"destinations.kafka_client", "postgresql.quieten"}
-    allowed |= {"destinations.urllib3_logs", "testing.conformance"}
+    allowed = {"destinations.kafka.client", "postgresql.connections"}
+    allowed |= {"destinations.transport.log_filter", "testing.conformance"}
     assert {each for each in others if not each.startswith("logs.")} <= allowed
 
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from prometheus_client import REGISTRY
 
 from segmentstream_api.app import Application, create_app
 from segmentstream_api.config import load_settings
@@ -131,6 +132,14 @@ def test_an_event_that_breaks_its_type_is_accepted_and_the_destinations_are_told
         "/event/cart/total",
     ]
     assert "violations" not in whole
+
+
+def test_each_broken_field_of_an_event_type_is_counted(api):
+    labels = {"event": "Viewed Cart", "pointer": "/event/cart"}
+    name = "segmentstream_event_type_violations_total"
+    before = REGISTRY.get_sample_value(name, labels) or 0
+    api.post({"event": {"name": "Viewed Cart", "user": {"userId": "u1"}}})
+    assert REGISTRY.get_sample_value(name, labels) == before + 1
 
 
 def test_where_a_project_rejects_it_is_answered_400_and_nothing_is_kept(tmp_path):

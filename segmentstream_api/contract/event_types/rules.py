@@ -9,7 +9,6 @@ from typing import Any, Literal, TypeAlias
 from segmentstream_api.contract.event_types.files import EventType, segmentstream_types
 from segmentstream_api.errors import InvalidEvent, Violation
 from segmentstream_api.event.user import with_user_in_event
-from segmentstream_api.metrics import declared as metrics
 
 OnViolation: TypeAlias = Literal["off", "report", "reject"]
 OnUnknown: TypeAlias = Literal["allow", "report", "reject"]
@@ -26,9 +25,18 @@ class EventTypeSettings:
 
 
 class EventTypes:
-    """Built at start-up for each project; used by every thread."""
+    """The event types of one project. Built at start-up; used by every thread.
 
-    def __init__(self, settings: EventTypeSettings | None = None) -> None:
+    `count_violation` is called with the name of the event type and each pointer that an event
+    breaks, both of them names that a schema knows.
+    """
+
+    def __init__(
+        self,
+        settings: EventTypeSettings | None = None,
+        count_violation: Callable[[str, str], None] = lambda _name, _pointer: None,
+    ) -> None:
+        self._count_violation = count_violation
         self._settings = settings = settings or EventTypeSettings()
         self._types: Mapping[str, EventType] = {
             name: each for each in (*segmentstream_types(), *settings.own) for name in each.names
@@ -68,7 +76,7 @@ class EventTypes:
         if violations:
             places = {_place(found, each.pointer) for each in violations}
             for pointer in places:
-                metrics.violation(found.names[0] if found else _UNKNOWN_LABEL, pointer)
+                self._count_violation(found.names[0] if found else _UNKNOWN_LABEL, pointer)
             if self._rejects(found):
                 of = f"the event type {found.names[0]!r}" if found else "the event types"
                 raise InvalidEvent(list(violations), of, places)
