@@ -3,7 +3,7 @@
 urllib3's timeouts bound each read, so a server that drips a byte a second is never timed out.
 Here every single wait on the socket gets what is left of the exchange, without extra threads.
 Not covered is the host name's lookup, which nothing can interrupt: the resolver's own limits
-(resolv.conf) end it, and the time that it took is missing from the rest. Used by `http.py`.
+(resolv.conf) end it, and the time that it took is missing from the rest. Used by `sender.py`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from http.client import HTTPResponse
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +23,13 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
+from segmentstream_api.destinations.transport.failures import NoFinalAnswer
+
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
+
+
+MAX_INTERIM_ANSWERS = 16  # ours: a server sends one or two, such as 102 while it works
 
 
 class _TimedReader(io.RawIOBase):
@@ -44,6 +50,27 @@ class _TimedReader(io.RawIOBase):
     def close(self) -> None:
         self._raw.close()
         super().close()
+
+
+class _FinalAnswer(HTTPResponse):
+    """Reads past interim answers (RFC 9110, section 15.2): they say nothing of the outcome.
+
+    http.client itself reads past 100 alone, and takes any other for the final answer; the real
+    one would then be read as the answer to the next request on the connection. Raises
+    NoFinalAnswer for 101, since no upgrade was asked for, and for too many; the connection is then
+    closed.
+    """
+
+    _interim_answers = 0
+
+    def _read_status(self) -> tuple[str, int, str]:
+        version, status, reason = super()._read_status()  # type: ignore[misc]  # not in typeshed
+        if status // 100 != 1:
+            return version, status, reason
+        self._interim_answers += 1
+        if status == HTTPStatus.SWITCHING_PROTOCOLS or self._interim_answers > MAX_INTERIM_ANSWERS:
+            raise NoFinalAnswer
+        return version, HTTPStatus.CONTINUE, reason  # `begin` skips its headers and reads on
 
 
 class _TimedConnection(HTTPConnection):
@@ -117,7 +144,7 @@ class _TimedConnection(HTTPConnection):
         self, sock: socket.socket, *args: Any, **options: Any
     ) -> HTTPResponse:
         """What http.client calls to read an answer."""
-        response = HTTPResponse(sock, *args, **options)
+        response = _FinalAnswer(sock, *args, **options)
         response.fp.close()
         response.fp = io.BufferedReader(_TimedReader(sock, self._left))
         return response

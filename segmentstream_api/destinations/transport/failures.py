@@ -1,4 +1,4 @@
-"""An exception of requests, urllib3, ssl or the socket → Retry. Used by `http.py`."""
+"""An exception of requests, urllib3, ssl or the socket → Retry. Used by `sender.py`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ from requests import RequestException
 from urllib3 import exceptions as urllib3
 
 from segmentstream_api.destinations.base import Retry
+
+
+class NoFinalAnswer(HTTPException):
+    """Too many interim answers, or 101, which was not asked for."""
+
 
 FOREIGN = (RequestException, urllib3.HTTPError, HTTPException, OSError, ValueError)
 """What an exchange may raise. ValueError: a URL or header that cannot be sent."""
@@ -33,6 +38,7 @@ _REASONS: tuple[
     (ssl.SSLError, "no TLS connection could be made", True, False),
     (ConnectionError, "the connection was closed too early", False, True),
     (IncompleteRead, "the answer was cut short", False, True),
+    (NoFinalAnswer, "interim answers (1xx) came, but no final one", False, True),
     (HTTPException, "the answer was not HTTP", False, True),
     (ValueError, "the URL or a header cannot be sent", True, False),
 )
