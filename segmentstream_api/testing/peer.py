@@ -71,7 +71,7 @@ class Peer:
             thread.join(10)
         self._listener.close()
 
-    def abort_connection(self) -> None:
+    def hang_up(self) -> None:
         """Closes every open connection, as a server does with idle ones."""
         for connection in list(self._open):
             with contextlib.suppress(OSError):

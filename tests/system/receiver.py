@@ -45,7 +45,7 @@ class Receiver:
             self._server.shutdown()
             self._server.server_close()
             self._thread.join()
-            self._server.abort_connection()
+            self._server.hang_up()
 
     def as_webhook(self, *, timeout_seconds: float = 1.0) -> dict[str, Any]:
         """A destination's settings. A lease lasts twice the timeout and 5 s more."""
@@ -116,7 +116,7 @@ class _Server(ThreadingHTTPServer):
 
         super().__init__(("127.0.0.1", port), Handler)
 
-    def abort_connection(self) -> None:
+    def hang_up(self) -> None:
         for connection in list(self._connections):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)

@@ -27,6 +27,13 @@ MAX_ANSWER_BYTES = 65_536
 """What is read of an answer's body. Vendors answer with less than 1 KB; more is a fault."""
 
 
+NOT_ABOUT_THE_EVENT = frozenset({401, 402, 403, 404, 405, 407, 421, 426, 451})
+"""Statuses of RFC 9110, 402 and 451 (RFC 7725) among them, that would refuse any event."""
+
+LATER = frozenset({408, 425, 429})
+"""Statuses that ask for the same request again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What came back: `headers` in any case, and up to MAX_ANSWER_BYTES of the body."""
@@ -39,7 +46,8 @@ class Answer:
 def outcome_of(answer: Answer | Retry, *, now: float | None = None) -> Outcome:
     """What an HTTP answer means unless the vendor documents otherwise.
 
-    401, 403 and 404 are kept and retried: the event is fine, the key or the URL is not.
+    An answer about the account, the address or the route (`NOT_ABOUT_THE_EVENT`) is retried: the
+    event is fine, the configuration is not. A refusal with `Retry-After` is not final.
     `now` is the Unix time from which a `Retry-After` date counts.
     """
     if isinstance(answer, Retry):
@@ -50,9 +58,11 @@ def outcome_of(answer: Answer | Retry, *, now: float | None = None) -> Outcome:
             return Delivered()
         case 3:
             return Retry(f"{reason}: redirects are not followed", misconfigured=True)
-        case 4 if status in {401, 403, 404}:
+        case 4 if status in NOT_ABOUT_THE_EVENT:
             return Retry(reason, misconfigured=True)
-        case 4 if status not in {408, 425, 429}:
+        case 4 if status not in LATER and not (
+            status in {400, 423} and answer.headers.get("Retry-After")
+        ):
             return Rejected(reason)
     after = retry_after_seconds(
         answer.headers.get("Retry-After"), time.time() if now is None else now

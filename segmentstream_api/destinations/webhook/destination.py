@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from segmentstream_api.destinations.base import Delivery, Destination, Outcome, Retry
+from segmentstream_api.destinations.transport.retry_after import retry_after_seconds
 from segmentstream_api.destinations.transport.sender import Answer, HttpSender, outcome_of
 from segmentstream_api.destinations.webhook.signature import secret_problem, signed_headers
 
@@ -35,6 +36,9 @@ _OURS = frozenset(
 # RFC 9110 §5.1 and §5.5, without the latter's obsolete bytes above ASCII.
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"([!-~]([ -~]*[!-~])?)?")
+
+CONFLICTS = frozenset({409, 423, 424})
+"""Conflict, Locked, Failed Dependency: the receiver's state is in the way, not the event."""
 
 
 class Webhook(Destination):
@@ -113,6 +117,9 @@ class Webhook(Destination):
             # It says: never again. The events are kept until the operator has looked into it.
             reason = "HTTP 410: the receiver has switched itself off"
             return Retry(reason, after_seconds=GONE_RETRY_SECONDS, misconfigured=True)
+        if isinstance(answer, Answer) and answer.status in CONFLICTS:
+            after = retry_after_seconds(answer.headers.get("Retry-After"), now)
+            return Retry(f"HTTP {answer.status}", after_seconds=after)
         return outcome_of(answer, now=now)
 
 

@@ -28,6 +28,7 @@ LONG_HEADER = b"HTTP/1.1 200 OK\r\nX-Slow: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
 LONG_BODY = b"HTTP/1.1 200 OK\r\nContent-Length: 60\r\n\r\n"
 DEADLINE_SECONDS = 0.3
 NO_ANSWER = Retry("no answer within 0.3 s")
+NO_FINAL_ANSWER = Retry("interim answers (1xx) came, but no final one")
 TOO_LONG_SECONDS = 2.5  # far above the deadlines below, far below what the peers would take
 
 
@@ -131,7 +132,7 @@ def test_a_connection_is_used_again(sender, tls, hasty):
 def test_a_connection_that_the_server_has_closed_meanwhile_is_replaced(sender):
     with Peer(OK, keep_alive=True) as peer:
         first = post(sender, peer.url)
-        peer.abort_connection()
+        peer.hang_up()
         second = post(sender, peer.url)
         sender.close()
     assert [first.status, second.status] == [200, 200]
@@ -203,13 +204,13 @@ def test_a_server_that_drips_is_ended_by_the_deadline(ended_in_time, tls, slow):
         assert ended_in_time(peer.url) == NO_ANSWER
 
 
-def test_a_server_that_says_continue_for_ever_is_ended_by_the_deadline(ended_in_time):
+def test_a_server_that_says_continue_without_end_is_not_read_on(ended_in_time):
     def go_on(_request):
         while True:
             yield b"HTTP/1.1 100 Continue\r\n\r\n" * 1000
 
     with Peer(go_on) as peer:
-        assert ended_in_time(peer.url) == NO_ANSWER
+        assert ended_in_time(peer.url) == NO_FINAL_ANSWER
 
 
 def test_a_server_that_never_answers_is_ended_by_the_deadline(ended_in_time, tls):
@@ -376,6 +377,55 @@ def test_neither_reasons_nor_logs_show_url_header_or_body(hasty, caplog, replies
     assert "127.0.0.1" in caplog.text, "what is harmless stays in the log"
 
 
+# Interim answers
+
+
+def interim(*statuses):
+    return b"".join(f"HTTP/1.1 {status} Interim\r\nX: y\r\n\r\n".encode() for status in statuses)
+
+
+INTERIM = [[100], [102], [103], [104], [199], [102, 103], [100, 102]]
+
+
+@pytest.mark.parametrize("final", [200, 400, 429, 500])
+@pytest.mark.parametrize("statuses", INTERIM, ids=str)
+def test_interim_answers_are_read_past(hasty, tls, statuses, final):
+    with Peer(interim(*statuses) + answer(f"{final} Final"), tls=tls) as peer:
+        assert post(hasty, peer.url).status == final
+
+
+@pytest.mark.parametrize("statuses", INTERIM, ids=str)
+def test_an_event_is_not_settled_by_the_answer_to_the_event_before(certificate, tls, statuses):
+    """With keep-alive, the final answer to the first request must not be left on the connection."""
+    finals = iter(["200 OK", "500 Internal Server Error", "200 OK"])
+    replies = lambda _: [interim(*statuses), answer(next(finals))]  # noqa: E731
+    pause = {"pause_seconds": 0.05, "keep_alive": True, "tls": tls}
+    sender = HttpSender(timeout_seconds=5, ca_file=certificate)
+    with Peer(replies, **pause) as peer:
+        assert [post(sender, peer.url).status for _ in range(3)] == [200, 500, 200]
+        assert peer.connections == 1
+    sender.close()
+
+
+def test_interim_answers_without_end_are_no_answer(sender):
+    with Peer(interim(*[102] * 100) + OK, keep_alive=True) as peer:
+        assert post(sender, peer.url) == NO_FINAL_ANSWER
+        assert post(sender, peer.url) == NO_FINAL_ANSWER
+        assert peer.connections == 2, "a connection without a final answer is not used again"
+
+
+def test_interim_answers_do_not_extend_the_deadline(hasty):
+    with Peer(lambda _: iter(lambda: interim(102), None), pause_seconds=0.1) as peer:
+        assert post(hasty, peer.url) == NO_ANSWER
+
+
+def test_an_upgrade_that_was_not_asked_for_is_no_answer(sender):
+    with Peer(interim(101) + OK, keep_alive=True) as peer:
+        assert post(sender, peer.url) == NO_FINAL_ANSWER
+        assert post(sender, peer.url) == NO_FINAL_ANSWER
+        assert peer.connections == 2
+
+
 # What an answer means
 
 
@@ -384,8 +434,11 @@ def test_neither_reasons_nor_logs_show_url_header_or_body(hasty, caplog, replies
     [
         ([200, 201, 202, 204, 299], lambda _: Delivered()),
         ([408, 425, 429, 500, 502, 503, 504, 599], Retry),
-        ([401, 403, 404], lambda reason: Retry(reason, misconfigured=True)),
-        ([400, 402, 405, 409, 410, 413, 415, 422, 451], Rejected),
+        (
+            [401, 402, 403, 404, 405, 407, 421, 426, 451],
+            lambda reason: Retry(reason, misconfigured=True),
+        ),
+        ([400, 409, 410, 413, 415, 422, 423, 424], Rejected),
         (
             [300, 304, 399],
             lambda reason: Retry(f"{reason}: redirects are not followed", misconfigured=True),
@@ -398,7 +451,7 @@ def test_the_status_decides_the_outcome(statuses, expected):
         assert outcome_of(Answer(status, {}, b"vendor text")) == expected(f"HTTP {status}")
 
 
-@pytest.mark.parametrize("status", [408, 425, 429, 500, 503])
+@pytest.mark.parametrize("status", [400, 408, 423, 425, 429, 500, 503])
 def test_the_delay_that_was_asked_for_is_kept(sender, status):
     with Peer(answer(f"{status} Later", Retry_After="17")) as peer:
         assert outcome_of(post(sender, peer.url)) == Retry(f"HTTP {status}", after_seconds=17)

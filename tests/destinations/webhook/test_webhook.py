@@ -148,6 +148,10 @@ def test_more_headers_can_be_set_but_not_those_of_the_webhook_itself(send):
         ("200 OK", Delivered()),
         ("400 Bad Request", Rejected("HTTP 400")),
         ("401 Unauthorized", Retry("HTTP 401", misconfigured=True)),
+        ("409 Conflict", Retry("HTTP 409")),
+        ("423 Locked", Retry("HTTP 423")),
+        ("424 Failed Dependency", Retry("HTTP 424")),
+        ("451 Unavailable", Retry("HTTP 451", misconfigured=True)),
         ("500 Internal Server Error", Retry("HTTP 500")),
     ],
 )
