@@ -31,13 +31,15 @@ class OutcomeRecorder:
         self._breaker = breaker
         self._store = store
         self._clock = clock
+        self._opened_at: float | None = None
+        self._last_reason: str | None = None
         metrics.destination(name)
 
     def outcomes(self, outcomes: Sequence[Outcome]) -> None:
         """Takes note of one attempt. To refuse an event is an answer: the destination is alive."""
         failures: list[Retry] = []
         for outcome in outcomes:
-            metrics.delivery(self._name, type(outcome).__name__.lower())
+            metrics.delivery(self._name, _kind(outcome))
             if isinstance(outcome, Retry):
                 failures.append(outcome)
             elif isinstance(outcome, Rejected):
@@ -65,10 +67,27 @@ class OutcomeRecorder:
         asked = max(failure.after_seconds or 0.0 for failure in failures)
         hold_seconds = min(asked, MAX_RETRY_AFTER_SECONDS)
         now = self._clock()
+        said = DELIVERY_MISCONFIGURED if misconfigured else DELIVERY_FAILED
         if self._breaker.failed(hold_seconds):
+            self._opened_at = now
             BREAKER_OPENED(destination=self._name, reason=reason)
             self._store.note(self._name, DestinationState("open", now, reason, now))
-        elif not self._breaker.is_open:
-            said = DELIVERY_MISCONFIGURED if misconfigured else DELIVERY_FAILED
+        elif self._breaker.is_open:  # a probe failed
+            if reason != self._last_reason:
+                said(destination=self._name, reason=reason)
+            self._store.note(self._name, DestinationState("open", self._opened_at, reason, now))
+        else:
             said(destination=self._name, reason=reason)
             self._store.note(self._name, DestinationState("closed", None, reason, now))
+        self._last_reason = reason
+
+
+def _kind(outcome: Outcome) -> str:
+    """The label of the metric; a destination of another package may subclass the outcomes."""
+    match outcome:
+        case Retry():
+            return "retry"
+        case Rejected():
+            return "rejected"
+        case _:
+            return "delivered"

@@ -60,14 +60,13 @@ def test_every_outcome_is_counted(watch):
     assert [one - other for one, other in zip(after, before, strict=True)] == [3, 2, 1]
 
 
-def test_five_failures_in_a_row_open_the_breaker_which_is_said_and_noted_once(
+def test_five_failures_in_a_row_open_the_breaker_which_is_logged_once(
     watch, breaker, store, caplog
 ):
     for _ in range(7):
         watch.outcomes([Retry("HTTP 503")])
     assert breaker.is_open
     assert store.notes[-1] == ("crm", DestinationState("open", NOON, "HTTP 503", NOON))
-    assert len(store.notes) == 5
     loud = [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert [record.getMessage() for record in loud] == [
         "destination crm fails (HTTP 503): its breaker opens, its events wait"
@@ -150,3 +149,29 @@ def test_what_is_noted_is_what_the_store_tells(connect, breaker, clock):
     OutcomeRecorder("crm", breaker, store, clock).outcomes([Retry("HTTP 503")])
     store.flush()
     assert store.stats()["crm"].state == DestinationState("closed", None, "HTTP 503", NOON)
+
+
+def test_a_subclass_of_an_outcome_counts_as_what_it_is(watch, breaker):
+    class Throttled(Retry):
+        pass
+
+    before = counted("retry")
+    for _ in range(5):
+        watch.outcomes([Throttled("slow down")])
+    assert counted("retry") == before + 5
+    assert breaker.is_open
+
+
+def test_each_failed_probe_is_noted_and_a_new_reason_is_logged(watch, store, clock, caplog):
+    for _ in range(5):
+        watch.outcomes([Retry("could not connect")])
+    opened_at = store.notes[-1][1].since
+    caplog.clear()
+    clock.advance(3600)
+    watch.outcomes([Retry("HTTP 401", misconfigured=True)])
+    watch.outcomes([Retry("HTTP 401", misconfigured=True)])
+    assert store.notes[-1] == (
+        "crm",
+        DestinationState("open", opened_at, "HTTP 401", opened_at + 3600),
+    )
+    assert caplog.text.count("HTTP 401") == 1
