@@ -67,13 +67,14 @@ class Intake:
         push_budget_seconds: float,
         wake: Callable[[Lane], None],
         patience_seconds: float = _PATIENCE_SECONDS,
+        recent_hits: RecentHits | None = None,
     ) -> None:
         self._store = store
         self._routing = routing
         self._push_budget_seconds = push_budget_seconds
         self._wake = wake
         self._patience_seconds = patience_seconds
-        self._recent = RecentHits()
+        self._recent = recent_hits or RecentHits()
         self._arrivals: GroupCommit[_Arrival, Sequence[Receipt]] = GroupCommit(
             self._accept,
             batch_size=_MAX_TOGETHER,
@@ -96,7 +97,11 @@ class Intake:
         """
         receipts = [self._recent.recall(event) for event in events]
         unknown = [event for event, known in zip(events, receipts, strict=True) if known is None]
-        arrived = iter(self._arrive(unknown) if unknown else ())
+        stored = self._arrive(unknown) if unknown else ()
+        for event, receipt in zip(unknown, stored, strict=True):
+            if receipt.acceptance is Acceptance.NEW:
+                self._recent.remember(event)
+        arrived = iter(stored)
         return [
             self._acceptance(event, next(arrived) if known is None else known)
             for event, known in zip(events, receipts, strict=True)
@@ -105,8 +110,6 @@ class Intake:
     def _acceptance(self, event: Event, receipt: Receipt) -> Acceptance:
         if receipt.acceptance is Acceptance.CONFLICT:
             EVENT_CONFLICT(project=event.project)
-        else:
-            self._recent.remember(event)
         metrics.event(receipt.acceptance.value)
         return receipt.acceptance
 

@@ -1,6 +1,7 @@
-"""The hit ids that were acknowledged a moment ago, in memory: what answers a storm of duplicates.
+"""In-memory cache of hit ids stored a moment ago: bursts of duplicates need no database read.
 
-Only a shortcut. The store's transaction decides what is a duplicate; this remembers what it said.
+Only events that this process stored as new are remembered, each once, so a hit id is a duplicate
+here for less time than in the store, however often it is repeated.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable
 from segmentstream_api.event.event import Event
 from segmentstream_api.store.records import Acceptance, Receipt
 
-REMEMBERED_SECONDS = 600.0  # a storm is over by then; and less than any dedup window, an hour
+REMEMBERED_SECONDS = 600.0  # a burst is over by then; below the shortest dedup window, an hour
 MAX_REMEMBERED = 20_000  # about 4 MB in each worker
 
 
@@ -28,7 +29,7 @@ class RecentHits:
         self._lock = threading.Lock()
 
     def remember(self, event: Event) -> None:
-        """The store has this event as the first of its key; others are duplicates of it."""
+        """Call once, when the store has accepted the event as new."""
         if event.fingerprint is None:
             return
         with self._lock:

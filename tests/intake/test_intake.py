@@ -8,6 +8,7 @@ from prometheus_client import REGISTRY
 from segmentstream_api.destinations.base import Delivered, Retry
 from segmentstream_api.errors import StoreUnavailable
 from segmentstream_api.intake.intake import Intake
+from segmentstream_api.intake.recent_hits import RecentHits
 from segmentstream_api.store.records import Acceptance
 from segmentstream_api.store.sqlite.file import SqliteFile
 from segmentstream_api.store.sqlite.store import SqliteStore
@@ -83,8 +84,8 @@ class Service:
 def start(tmp_path):
     made = []
 
-    def start():
-        made.append(Service(tmp_path / "store.db"))
+    def start(**more):
+        made.append(Service(tmp_path / "store.db", **more))
         return made[-1]
 
     yield start
@@ -131,6 +132,18 @@ def test_a_duplicate_is_acknowledged_and_sent_to_nobody(service):
     service.take(an_event("h-1"))
     assert service.take(an_event("h-1")) is Acceptance.DUPLICATE
     assert len(service.crm.keys) == len(service.archive.keys) == 1
+
+
+def test_repeating_a_hit_id_does_not_extend_its_dedup_window(start):
+    clock = Clock()
+    service = start(recent_hits=RecentHits(monotonic=clock))
+    stored_at = []
+    for seconds in range(0, int(3 * A_DAY), 500):
+        if service.take(an_event("h-1")) is Acceptance.NEW:
+            stored_at.append(seconds)
+        clock.advance(500)
+        service.clock.advance(500)
+    assert stored_at == [0, 86_500, 173_000]  # the first repetition after each day
 
 
 def test_a_conflict_is_acknowledged_sent_to_nobody_and_logged_without_its_hit_id(service, caplog):
