@@ -86,6 +86,10 @@ limit_request_field_size = 8190
 # comes by a unix socket may always: who may open it is a matter of its permissions.
 forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS") or "127.0.0.1,::1"
 
+# The one header that tells the scheme. gunicorn's default adds X-Forwarded-Protocol and
+# X-Forwarded-Ssl, and refuses an event when they contradict one another.
+secure_scheme_headers = {"X-FORWARDED-PROTO": "https"}
+
 # What is taken from the permissions of a unix socket that gunicorn makes itself: everybody but its
 # user and group. gunicorn's own default takes nothing.
 umask = 0o007

@@ -35,9 +35,9 @@ def read_body(
     content_type: str | None,
     content_length: str | int | None,
     content_encoding: str | None = None,
-    transfer_encoding: str | None = None,
+    chunked: bool = False,
 ) -> bytes:
-    """The whole body: exactly as many bytes as announced, at most `MAX_BODY_BYTES`.
+    """The whole body: exactly as many bytes as announced, or all chunks; at most `MAX_BODY_BYTES`.
 
     Raises WrongContentType, WrongContentEncoding, WrongLength or TooLarge. Parameters of the
     content type are accepted and change nothing: JSON is UTF-8 whatever a charset says
@@ -46,8 +46,8 @@ def read_body(
     _check_content_type(content_type)
     if content_encoding and content_encoding.lower() != "identity":
         raise WrongContentEncoding("Send the body as it is, without a Content-Encoding.")
-    if transfer_encoding:
-        raise WrongLength("Send the body in one piece, with Content-Length and not chunked.")
+    if chunked:
+        return _read_chunks(stream)
     return _read_exactly(stream, _announced(content_length))
 
 
@@ -74,7 +74,7 @@ def _announced(content_length: str | int | None) -> int:
 
 
 def _read_exactly(stream: Readable, size: int) -> bytes:
-    """Never a part of an event: a client that stops half-way is told so."""
+    """Reads exactly `size` bytes; raises WrongLength if the client disconnects early."""
     body = bytearray()
     try:
         while len(body) < size and (chunk := stream.read(size - len(body))):
@@ -83,4 +83,21 @@ def _read_exactly(stream: Readable, size: int) -> bytes:
         raise WrongLength(f"The body broke off: {len(body)} of {size} bytes came.") from error
     if len(body) != size:
         raise WrongLength(f"The body ended early: {len(body)} of {size} bytes came.")
+    return bytes(body)
+
+
+def _read_chunks(stream: Readable) -> bytes:
+    """Reads to the end of a chunked body; the server in front removes the chunks' framing.
+
+    Raises TooLarge beyond the limit, without reading the rest, and WrongLength if the last chunk
+    is missing, for which servers raise exceptions of their own.
+    """
+    body = bytearray()
+    try:
+        while len(body) <= MAX_BODY_BYTES and (part := stream.read(MAX_BODY_BYTES + 1 - len(body))):
+            body += part
+    except Exception as error:
+        raise WrongLength(f"The body broke off: {len(body)} bytes came.") from error
+    if len(body) > MAX_BODY_BYTES:
+        raise TooLarge(f"A body may have up to {MAX_BODY_BYTES} bytes; there are more.")
     return bytes(body)

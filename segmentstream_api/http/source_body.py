@@ -23,7 +23,7 @@ def read_source_body(environ: Mapping[str, Any], rules: BodyRules) -> bytes:
             content_type=environ.get("CONTENT_TYPE"),
             content_length=environ.get("CONTENT_LENGTH"),
             content_encoding=environ.get("HTTP_CONTENT_ENCODING"),
-            transfer_encoding=environ.get("HTTP_TRANSFER_ENCODING"),
+            chunked=bool(environ.get("HTTP_TRANSFER_ENCODING")),
         )
     encoding = (environ.get("HTTP_CONTENT_ENCODING") or "identity").strip().lower()
     if encoding != "identity" and not (rules.compressed and encoding in GZIP):

@@ -47,6 +47,7 @@ class MockServer(BaseApplication):
             "timeout": 0,  # never killed: what was accepted would be forgotten
             "graceful_timeout": _GRACEFUL_TIMEOUT_SECONDS,
             "header_map": "drop",
+            "secure_scheme_headers": {"X-FORWARDED-PROTO": "https"},
             "loglevel": "warning",
             "control_socket_disable": True,
             "on_reload": _end,  # a terminal hung up, after which gunicorn would live on

@@ -104,10 +104,25 @@ class TestTheEncoding:
         with pytest.raises(WrongContentEncoding):
             read(Unread(), content_encoding=encoding)
 
-    @pytest.mark.parametrize("length", [None, "13"])
-    def test_of_the_transfer_is_refused_whatever_the_length(self, length):
-        with pytest.raises(WrongLength, match="Content-Length"):
-            read(Unread(), content_length=length, transfer_encoding="chunked")
+
+class TestAChunkedBody:
+    def test_is_read_to_its_end(self):
+        assert read(content_length=None, chunked=True) == BODY
+
+    def test_may_have_as_many_bytes_as_any_other(self):
+        body = b"x" * MAX_BODY_BYTES
+        assert read(io.BytesIO(body), content_length=None, chunked=True) == body
+
+    def test_is_not_read_on_beyond_the_limit(self):
+        stream = io.BytesIO(b"x" * 10 * MAX_BODY_BYTES)
+        with pytest.raises(TooLarge):
+            read(stream, content_length=None, chunked=True)
+        assert stream.tell() == MAX_BODY_BYTES + 1
+
+    @pytest.mark.parametrize("error", [OSError("reset"), ValueError("no last chunk")])
+    def test_without_its_last_chunk_is_truncated(self, error):
+        with pytest.raises(WrongLength):
+            read(Broken(BODY, error), content_length=None, chunked=True)
 
 
 class TestTheLength:
