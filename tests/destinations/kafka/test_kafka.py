@@ -213,6 +213,8 @@ class Producer:
         self.answers = answers
         self.produced = []
         self.purged = False
+        self.taken = threading.Event()
+        """Set when the first message has had its answer."""
 
     def __call__(self, configuration, logger):
         self.noticed = configuration["error_cb"]
@@ -221,6 +223,7 @@ class Producer:
     def produce(self, topic, value, on_delivery, **_):
         self.produced.append(value)
         answer = self.answers.pop(0)
+        self.taken.set()
         if isinstance(answer, Exception):
             raise answer
         if answer != "nothing":
@@ -277,9 +280,11 @@ def test_no_report_at_all_ends_with_the_timeout_and_the_event_may_have_arrived()
 
 def test_a_thread_waits_for_its_own_messages_alone():
     """`flush` would wait for those of the others too."""
-    client = KafkaClient(settings(timeout_seconds=3), make_producer=Producer(["nothing", None]))
+    producer = Producer(["nothing", None])
+    client = KafkaClient(settings(timeout_seconds=3), make_producer=producer)
     stuck = threading.Thread(target=client.send, args=([delivery(1)],))
     stuck.start()
+    assert producer.taken.wait(10)
     started = time.monotonic()
     assert client.send([delivery(2)]) == [Delivered()]
     assert time.monotonic() - started < 2
