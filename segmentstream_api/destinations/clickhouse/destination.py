@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Any, ClassVar
 
 from segmentstream_api.destinations.base import (
@@ -139,5 +140,13 @@ class ClickHouse(Destination):
 
 
 def _outcome(answer: Answer | Retry) -> Outcome:
-    code = exception_code(answer) if isinstance(answer, Answer) else None
-    return outcome_of(answer) if code is None else exception_outcome(code)
+    if isinstance(answer, Retry):
+        return answer
+    code = exception_code(answer)
+    if code is not None:
+        return exception_outcome(code)
+    outcome = outcome_of(answer)
+    if isinstance(outcome, Delivered) and (answer.status != HTTPStatus.OK or answer.body.strip()):
+        # An insert is answered with 200 and an empty body: https://clickhouse.com/docs/interfaces/http
+        return Retry(f"HTTP {answer.status} that is not ClickHouse's", misconfigured=True)
+    return outcome

@@ -63,7 +63,7 @@ OF_THE_CONFIGURATION: Mapping[int, str] = MappingProxyType(
 
 _CODE = "[0-9]{1,5}"
 # Since version 25.11 what comes after the headers were sent is marked.
-_IN_BODY = re.compile(rf"(?:__exception__\s+\S+\s+)?Code: ({_CODE})[.,]".encode())
+_IN_BODY = re.compile(rf"\s*(?:__exception__\s+\S+\s+)?Code: ({_CODE})[.,]".encode())
 
 
 def exception_code(answer: Answer) -> int | None:

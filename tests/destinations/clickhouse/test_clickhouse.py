@@ -169,12 +169,20 @@ def test_a_request_has_at_most_10_mb_and_the_rest_waits():
 
 # The answer
 
+NOT_CLICKHOUSE = Retry("HTTP 200 that is not ClickHouse's", misconfigured=True)
+
 
 @pytest.mark.parametrize(
     ("reply", "outcome"),
     [
         (answer("200 OK"), Delivered()),
-        (answer("200 OK", b"Ok.\n"), Delivered()),
+        (answer("200 OK", b"Ok.\n"), NOT_CLICKHOUSE),
+        (answer("200 OK", b"<!doctype html><title>Sign in</title>"), NOT_CLICKHOUSE),
+        (answer("204 No Content"), Retry("HTTP 204 that is not ClickHouse's", misconfigured=True)),
+        (
+            answer("200 OK", b"\r\n__exception__\r\nabcdefghijklmnop\r\nCode: 241. DB::Exception"),
+            Retry("ClickHouse: code 241"),
+        ),
         (
             answer("200 OK", b"Code: 60. DB::Exception: Table default.events does not exist."),
             Retry("ClickHouse: code 60 UNKNOWN_TABLE", misconfigured=True),
