@@ -696,3 +696,7 @@ class TestTheSchema:
     def test_has_every_setting_in_the_documentation(self):
         text = (DOCS / "configuration.md").read_text("utf-8")
         assert [name for name in SETTINGS if f"`{name.rpartition('.')[2]}`" not in text] == []
+
+
+def test_a_byte_order_mark_is_skipped(load):
+    assert [project.name for project in load("\ufeff" + PROJECT).projects] == ["shop"]

@@ -19,7 +19,7 @@ def read_toml(
     path: Path, environ: Mapping[str, str], *, with_destinations: bool
 ) -> tuple[Any, list[Problem]]:
     try:
-        document = tomllib.loads(path.read_text("utf-8"))
+        document = tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as error:
         hint = (
             "; `segmentstream-api init` makes one" if isinstance(error, FileNotFoundError) else ""

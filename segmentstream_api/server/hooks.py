@@ -80,6 +80,8 @@ def on_reload(server: Any) -> None:
         _inherited = read_settings()
     except SegmentStreamError as error:
         CONFIGURATION_REFUSED(reason=error)
+    except Exception as error:  # noqa: BLE001 - gunicorn's main process, and so the service, would end
+        CONFIGURATION_REFUSED(error, reason=f"Reading it failed: {type(error).__name__}")
     else:
         if server.cfg.preload_app:  # then the workers inherit the application as well
             server.app.callable = create_app(_inherited)

@@ -132,6 +132,7 @@ def test_a_broken_configuration_is_reported_at_a_reload_and_changes_nothing(
         "projects.shop.tokens.0: ": good.replace(token_digest(TOKEN), CANARY),
         "destinations.crm.url: ": good.replace(receiver.url, f"ftp://{CANARY}"),
         "is not TOML": f"{good}\nsecret = '{CANARY}",
+        "Reading it failed: RecursionError": f"{'.'.join('a' * 3000)} = 1\n{good}",
     }
     for number, (complaint, text) in enumerate(broken.items()):
         configuration.write_text(text, "utf-8")
@@ -142,7 +143,7 @@ def test_a_broken_configuration_is_reported_at_a_reload_and_changes_nothing(
     service.reload()
     assert "cannot be read: No such file or directory" in service.log.read_text()
     assert service.post(event("last")) == 204
-    assert received(receiver) == {"hit-0", "hit-1", "hit-2", "last"}
+    assert received(receiver) == {"hit-0", "hit-1", "hit-2", "hit-3", "last"}
     assert service.log.read_text().count("the configuration was not reloaded") == len(broken) + 1
 
 

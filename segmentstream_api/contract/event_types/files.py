@@ -115,7 +115,7 @@ def _own_type(
 
 
 def _read(path: Path) -> dict[str, Any]:
-    schema = json.loads(path.read_text("utf-8"))
+    schema = json.loads(path.read_text("utf-8-sig"))
     if not isinstance(schema, dict) or not isinstance(schema.get("properties", {}), dict):
         raise ValueError("must be a JSON Schema, an object")  # noqa: TRY004 - as bad JSON is
     place = Path(os.path.normpath(path.absolute()))  # as references are: without `..`
@@ -134,7 +134,7 @@ def _with_whole_addresses(schema: dict[str, Any], base: str) -> dict[str, Any]:
 def our_schemas() -> Mapping[str, dict[str, Any]]:
     folder = schema_folder()
     paths = sorted([*folder.glob("events/*.json"), *folder.glob("objects/*.json")])
-    schemas = [json.loads(path.read_text("utf-8")) for path in paths]
+    schemas = [json.loads(path.read_text("utf-8-sig")) for path in paths]
     return {schema["$id"]: _with_whole_addresses(schema, schema["$id"]) for schema in schemas}
 
 
