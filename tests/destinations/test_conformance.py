@@ -21,31 +21,31 @@ SETTINGS: dict[str, Callable[[str, Path], Mapping[str, Any]]] = {
     "amplitude": lambda url, _folder: {
         "api_key": "amplitude-api-key",
         "base_url": url,
-        "timeout_seconds": 0.2,
+        "timeout_seconds": 0.5,
     },
     "bigquery": lambda url, _folder: {
         "project": "shop-1",
         "dataset": "tracking",
         "base_url": url,
-        "timeout_seconds": 0.2,
+        "timeout_seconds": 0.5,
     },
     "clickhouse": lambda url, _folder: {
         "base_url": url,
         "password": "clickhouse-password",
-        "timeout_seconds": 0.2,
+        "timeout_seconds": 0.5,
     },
     "facebook-conversions": lambda url, _folder: {
         "pixel_id": "1234567890",
         "access_token": "facebook-access-token",
         "base_url": url,
-        "timeout_seconds": 0.2,
+        "timeout_seconds": 0.5,
     },
     "file": lambda _url, folder: {"path": str(folder / "events.jsonl")},
     "google-analytics": lambda url, _folder: {
         "measurement_id": "G-TEST12345",
         "api_secret": "google-api-secret",
         "base_url": url,
-        "timeout_seconds": 0.2,
+        "timeout_seconds": 0.5,
     },
     "kafka": lambda url, _folder: {
         "bootstrap_servers": urlsplit(url).netloc,
@@ -58,7 +58,7 @@ SETTINGS: dict[str, Callable[[str, Path], Mapping[str, Any]]] = {
         "secret": "mixpanel-secret",
         "project_id": 4242,
         "base_url": url,
-        "timeout_seconds": 0.2,
+        "timeout_seconds": 0.5,
     },
     "postgresql": lambda url, _folder: {
         "dsn": url.replace("http://", "postgresql://user:postgresql-password@"),
@@ -67,18 +67,18 @@ SETTINGS: dict[str, Callable[[str, Path], Mapping[str, Any]]] = {
     "posthog": lambda url, _folder: {
         "api_key": "phc_posthog-api-key",
         "base_url": url,
-        "timeout_seconds": 0.2,
+        "timeout_seconds": 0.5,
     },
     "segment": lambda url, _folder: {
         "write_key": "segment-write-key",
         "base_url": url,
-        "timeout_seconds": 0.2,
+        "timeout_seconds": 0.5,
     },
     "webhook": lambda url, _folder: {
         "url": f"{url}/hook",
         "secret": ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "the-old-secret-in-plain-text"],
         "headers": {"Authorization": "Bearer static-header-secret"},
-        "timeout_seconds": 0.2,
+        "timeout_seconds": 0.5,
     },
 }
 VARYING_HEADERS = {"webhook": {"webhook-timestamp", "webhook-signature"}}
