@@ -82,7 +82,10 @@ SETTINGS: dict[str, Callable[[str, Path], Mapping[str, Any]]] = {
     },
 }
 VARYING_HEADERS = {"webhook": {"webhook-timestamp", "webhook-signature"}}
-ACCEPTING = {"facebook-conversions": answer("200 OK", b'{"events_received":100}')}
+ACCEPTING = {
+    "clickhouse": answer("200 OK"),
+    "facebook-conversions": answer("200 OK", b'{"events_received":100}'),
+}
 
 
 @contextlib.contextmanager
