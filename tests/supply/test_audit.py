@@ -50,7 +50,7 @@ def test_a_known_vulnerability_fails_and_is_named(pins: Path) -> None:
         known = {"vulns": [VULNERABILITY]} if vulnerable else {}
         return [answer("200 OK", json.dumps(known).encode())]
 
-    with Peer(reply) as osv:
+    with Peer(reply, keep_alive=True) as osv:
         done = audit(osv.url, pins)
     assert done.returncode == 1
     assert "PYSEC-2" in done.stdout
@@ -58,7 +58,7 @@ def test_a_known_vulnerability_fails_and_is_named(pins: Path) -> None:
 
 
 def test_versions_without_a_known_vulnerability_pass(pins: Path) -> None:
-    with Peer(answer("200 OK", b"{}")) as osv:
+    with Peer(answer("200 OK", b"{}"), keep_alive=True) as osv:
         done = audit(osv.url, pins)
     assert done.returncode == 0
     assert "No known vulnerabilities" in done.stderr
