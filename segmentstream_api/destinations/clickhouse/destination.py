@@ -146,7 +146,7 @@ def _outcome(answer: Answer | Retry) -> Outcome:
     if code is not None:
         return exception_outcome(code)
     outcome = outcome_of(answer)
-    if isinstance(outcome, Delivered) and (answer.status != HTTPStatus.OK or answer.body.strip()):
+    if isinstance(outcome, Delivered) and (answer.status != HTTPStatus.OK or answer.body):
         # An insert is answered with 200 and an empty body: https://clickhouse.com/docs/interfaces/http
         return Retry(f"HTTP {answer.status} that is not ClickHouse's", misconfigured=True)
     return outcome
