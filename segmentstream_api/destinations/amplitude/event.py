@@ -71,10 +71,17 @@ def _from_context(context: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _revenue(event: Mapping[str, Any]) -> dict[str, int | float]:
-    """What a purchase brought, or a refund took."""
+    """What a purchase brought, or a refund took: negative, whichever sign the client gave it."""
     commerce = Commerce(event)
-    sign = {"Completed Transaction": 1, "Refunded Transaction": -1}.get(commerce.name)
-    return {} if sign is None or commerce.value is None else {"revenue": sign * commerce.value}
+    if commerce.value is None:
+        return {}
+    match commerce.name:
+        case "Completed Transaction":
+            return {"revenue": commerce.value}
+        case "Refunded Transaction":
+            return {"revenue": -abs(commerce.value)}
+        case _:
+            return {}
 
 
 def _shallow(value: Any, levels: int) -> Any:

@@ -98,6 +98,8 @@ def test_a_refund_takes_revenue_away_and_other_events_have_none():
     refund = {"name": "Refunded Transaction", "transaction": transaction, "user": user}
     update = {"name": "Updated Transaction", "transaction": transaction, "user": user}
     assert sent_event(events.delivered({"event": refund}))["revenue"] == -10.5
+    negative = refund | {"transaction": {**transaction, "total": -10.5}}
+    assert sent_event(events.delivered({"event": negative}))["revenue"] == -10.5
     assert "revenue" not in sent_event(events.delivered({"event": update}))
 
 
