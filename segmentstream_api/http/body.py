@@ -63,7 +63,9 @@ def _check_content_type(content_type: str | None) -> None:
 def _announced(content_length: str | int | None) -> int:
     digits = "" if content_length is None else str(content_length)
     if not digits:
-        raise WrongLength("Send the header Content-Length, the number of bytes of the body.")
+        raise WrongLength(
+            "Send the header Content-Length, the number of bytes of the body, or send chunks."
+        )
     if not (digits.isascii() and digits.isdigit()):
         raise WrongLength("Content-Length must be a decimal number, the bytes of the body.")
     digits = digits.lstrip("0") or "0"

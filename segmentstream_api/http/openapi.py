@@ -119,9 +119,9 @@ def _track(track: Mapping[str, Any], problem: Mapping[str, Any]) -> dict[str, An
     return {
         "operationId": "track",
         "summary": "Take one event",
-        "description": "At most 65,536 bytes of strict JSON, sent with `Content-Length` and "
-        "uncompressed. An event whose `hitId` was seen within the deduplication window gets 204 "
-        "as well and is delivered once.",
+        "description": "At most 65,536 bytes of strict JSON, sent with `Content-Length` or in "
+        "chunks, uncompressed. An event whose `hitId` was seen within the deduplication window "
+        "gets 204 as well and is delivered once.",
         "requestBody": {
             "required": True,
             "content": {
