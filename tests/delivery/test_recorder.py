@@ -67,6 +67,7 @@ def test_five_failures_in_a_row_open_the_breaker_which_is_logged_once(
         watch.outcomes([Retry("HTTP 503")])
     assert breaker.is_open
     assert store.notes[-1] == ("crm", DestinationState("open", NOON, "HTTP 503", NOON))
+    assert len(store.notes) == 7, "each failure is noted once"
     loud = [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert [record.getMessage() for record in loud] == [
         "destination crm fails (HTTP 503): its breaker opens, its events wait"
