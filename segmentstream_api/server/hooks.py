@@ -74,19 +74,23 @@ def on_starting(server: Any) -> None:
 
 
 def on_reload(server: Any) -> None:
-    """SIGHUP: new workers get what the file says now, if that can be used."""
+    """SIGHUP: new workers get what the file says now, if that can be used.
+
+    The settings before stay in force until everything that uses the new ones here has succeeded.
+    """
     global _inherited  # noqa: PLW0603 - as above
     try:
-        _inherited = read_settings()
+        settings = read_settings()
+        _take_over(settings)
+        if server.cfg.preload_app:  # then the workers inherit the application as well
+            server.app.callable = create_app(settings)
     except SegmentStreamError as error:
         CONFIGURATION_REFUSED(reason=error)
     except Exception as error:  # noqa: BLE001 - gunicorn's main process, and so the service, would end
-        CONFIGURATION_REFUSED(error, reason=f"Reading it failed: {type(error).__name__}")
+        CONFIGURATION_REFUSED(error, reason=f"It cannot be used: {type(error).__name__}")
     else:
-        if server.cfg.preload_app:  # then the workers inherit the application as well
-            server.app.callable = create_app(_inherited)
-        _take_over(_inherited)
-        CONFIGURATION_RELOADED(source=_inherited.source)
+        _inherited = settings
+        CONFIGURATION_RELOADED(source=settings.source)
 
 
 def when_ready(server: Any) -> None:

@@ -132,7 +132,7 @@ def test_a_broken_configuration_is_reported_at_a_reload_and_changes_nothing(
         "projects.shop.tokens.0: ": good.replace(token_digest(TOKEN), CANARY),
         "destinations.crm.url: ": good.replace(receiver.url, f"ftp://{CANARY}"),
         "is not TOML": f"{good}\nsecret = '{CANARY}",
-        "Reading it failed: RecursionError": f"{'.'.join('a' * 3000)} = 1\n{good}",
+        "It cannot be used: RecursionError": f"{'.'.join('a' * 3000)} = 1\n{good}",
     }
     for number, (complaint, text) in enumerate(broken.items()):
         configuration.write_text(text, "utf-8")
@@ -145,6 +145,23 @@ def test_a_broken_configuration_is_reported_at_a_reload_and_changes_nothing(
     assert service.post(event("last")) == 204
     assert received(receiver) == {"hit-0", "hit-1", "hit-2", "hit-3", "last"}
     assert service.log.read_text().count("the configuration was not reloaded") == len(broken) + 1
+
+
+@pytest.mark.parametrize("arguments", [[], ["--preload"]])
+def test_a_configuration_that_is_read_and_cannot_be_used_changes_nothing_at_a_reload(
+    service: Service, receiver: Receiver, arguments: list[str]
+) -> None:
+    service.configure({"crm": receiver.as_webhook()})
+    service.start(*arguments)
+    configuration = service.folder / "segmentstream.toml"
+    good = configuration.read_text("utf-8")
+    with_nul = good.replace("[store]", '[store]\nurl = "sqlite:///a\\u0000b"', 1)
+    assert with_nul != good
+    configuration.write_text(with_nul, "utf-8")
+    service.reload()
+    assert "the configuration was not reloaded" in service.log.read_text()
+    assert service.post(event("after")) == 204
+    assert received(receiver) == {"after"}
 
 
 def test_a_removed_destination_keeps_its_events_until_it_is_configured_again(
