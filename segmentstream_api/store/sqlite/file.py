@@ -40,6 +40,10 @@ class SqliteFile:
         floor_bytes: int | None = None,
         wait_for_lock_seconds: float = WAIT_FOR_LOCK_SECONDS,
     ) -> None:
+        if path.is_symlink():
+            # SQLite keeps the WAL beside the target. The lock file has to be there too, or a
+            # process that opens the target itself would not be excluded.
+            path = Path(os.path.realpath(path))  # unlike resolve(), it raises nothing for a circle
         self.path = path
         self._lock_path = path.with_name(path.name + ".lock")
         self._wal_path = path.with_name(path.name + "-wal")
@@ -185,6 +189,8 @@ class SqliteFile:
     def _create_if_new(self) -> None:
         if self.path.exists():
             return
+        if self.path.is_symlink():
+            raise StoreUnusable(str(self.path), "is a symbolic link that leads to no place")
         if self._was_here():
             raise StoreUnusable(
                 str(self.path),

@@ -694,3 +694,42 @@ class TestProcesses:
             writer.send_signal(signal.SIGKILL)
             lines += pipe.readlines()
         return [line.decode().strip() for line in lines if line.endswith(b"\n")]
+
+
+class TestASymbolicLink:
+    @pytest.fixture
+    def link(self, tmp_path):
+        (tmp_path / "here").mkdir()
+        (tmp_path / "disk").mkdir()
+        link = tmp_path / "here" / "store.db"
+        link.symlink_to(tmp_path / "disk" / "real.db")
+        return link
+
+    def test_that_dangles_is_followed_and_not_replaced(self, link, tmp_path):
+        store = a_store(link)
+        store.open()
+        store.close()
+        assert link.is_symlink()
+        assert [path.name for path in link.parent.iterdir()] == ["store.db"]
+        assert (tmp_path / "disk" / "real.db").is_file()
+
+    def test_has_one_lock_with_its_target(self, link, tmp_path):
+        through_link, itself = a_store(link), a_store(tmp_path / "disk" / "real.db")
+        through_link.open()
+        itself.open()
+        try:
+            assert locks(tmp_path) == [tmp_path / "disk" / "real.db.lock"]
+        finally:
+            through_link.close()
+            itself.close()
+
+    def test_that_leads_in_a_circle_is_refused(self, tmp_path):
+        loop = tmp_path / "store.db"
+        loop.symlink_to(loop)
+        with pytest.raises(StoreUnusable, match="leads to no place"):
+            a_store(loop).open()
+        assert loop.is_symlink()
+
+
+def locks(folder):
+    return sorted(folder.rglob("*.lock"))
