@@ -1,4 +1,4 @@
-"""What the Graph API's answers mean. Called by `facebook_conversions.py`.
+"""What the Graph API's answers mean. Called by `destination.py`.
 
 Sources: https://developers.facebook.com/docs/graph-api/guides/error-handling,
 https://developers.facebook.com/docs/marketing-api/error-reference, and for the codes that neither
@@ -18,7 +18,8 @@ from segmentstream_api.destinations.transport.sender import Answer, outcome_of
 THROTTLED_RETRY_SECONDS = 60.0
 """Ours: how long a throttled pixel is left alone. Facebook counts calls by the hour, sliding."""
 
-_THROTTLED = frozenset({4, 17, 32, 613, 80003})
+_THROTTLED = frozenset({4, 17, 32, 613})
+_BUSINESS_THROTTLED = range(80000, 80015)  # Meta's limits for business use cases
 _TRANSIENT = frozenset({1, 2, 341, 368, 5000, 21009})
 # 3 and 10: no permission; 102 and 190: the token; 105: too many parameters for the operation, which
 # is as little the event's own fault.
@@ -61,7 +62,7 @@ def _refused(answer: Answer, error: Mapping[str, Any]) -> Outcome:
         reason += f", subcode {subcode}"
     if code in _MISCONFIGURED or code in _PERMISSIONS or (code, subcode) == _NO_SUCH_PIXEL:
         return Retry(f"{reason}: the access token or the settings", misconfigured=True)
-    if code in _THROTTLED:
+    if code in _THROTTLED or code in _BUSINESS_THROTTLED:
         return Retry(f"{reason}: too many calls", after_seconds=THROTTLED_RETRY_SECONDS)
     if code in _TRANSIENT or error.get("is_transient") is True:
         return Retry(reason)

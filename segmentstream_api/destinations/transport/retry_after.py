@@ -1,4 +1,4 @@
-"""Reads `Retry-After` headers. Used by `http.py`."""
+"""Reads `Retry-After` headers. Used by `sender.py`."""
 
 from __future__ import annotations
 

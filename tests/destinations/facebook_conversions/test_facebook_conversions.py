@@ -512,7 +512,7 @@ SETTINGS_AT_FAULT = "the access token or the settings"
                     after_seconds=60,
                 ),
             )
-            for code in (4, 17, 32, 613, 80003)
+            for code in (4, 17, 32, 613, 80000, 80004, 80014)
         ),
         *(
             (error(code), Retry(f"HTTP 400, Facebook's error {code}"))
@@ -543,6 +543,7 @@ SETTINGS_AT_FAULT = "the access token or the settings"
         ),
         (error(100, 2804003), Rejected("HTTP 400, Facebook's error 100, subcode 2804003")),
         (error(100), Rejected("HTTP 400, Facebook's error 100")),
+        *((error(code), Rejected(f"HTTP 400, Facebook's error {code}")) for code in (79999, 80015)),
         (error(100, None, "500 Oops"), Rejected("HTTP 500, Facebook's error 100")),
         (error(100, is_transient=True), Retry("HTTP 400, Facebook's error 100")),
         (error(999), Rejected("HTTP 400, Facebook's error 999")),
